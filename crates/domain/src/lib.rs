@@ -1,0 +1,22 @@
+//! The nouns and rules of Reverie. Pure: no runtime, no network, no clock, no randomness.
+//!
+//! One noun a file. Everything here can be tested without starting anything.
+
+pub mod access;
+pub mod actor;
+pub mod clock;
+pub mod commit;
+pub mod dream;
+pub mod error;
+pub mod handle;
+pub mod id;
+pub mod limits;
+pub mod path;
+pub mod transcript;
+
+pub use actor::Actor;
+pub use clock::{Clock, Ids};
+pub use error::{Error, Kind, Result};
+pub use handle::Handle;
+pub use jiff::Timestamp;
+pub use path::MemoryPath;

@@ -1,0 +1,133 @@
+//! Every limit of Reverie, with its unit. A limit that is not here is a defect.
+
+/// Bytes of one memory's content.
+pub const CONTENT_BYTES_MAX: usize = 102_400;
+/// Bytes of one memory's path.
+pub const PATH_BYTES_MAX: usize = 1_024;
+/// Segments of one memory's path.
+pub const PATH_SEGMENTS_MAX: usize = 32;
+/// Memories in one store.
+pub const STORE_MEMORIES_MAX: usize = 100_000;
+/// Bytes of a store's handle (a DNS label, RFC 1123).
+pub const HANDLE_BYTES_MAX: usize = 63;
+/// Bytes of a name.
+pub const NAME_BYTES_MAX: usize = 256;
+/// Bytes of a description, of instructions, of a commit's message.
+pub const TEXT_BYTES_MAX: usize = 8_192;
+/// Metadata or label pairs on a store or session.
+pub const METADATA_PAIRS_MAX: usize = 16;
+/// Bytes of a metadata or label key.
+pub const METADATA_KEY_BYTES_MAX: usize = 64;
+/// Bytes of a metadata or label value.
+pub const METADATA_VALUE_BYTES_MAX: usize = 512;
+/// Bytes of a request id.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Seconds for which a request id keeps its outcome.
+pub const REQUEST_ID_TTL_S: i64 = 24 * 3_600;
+
+/// Operations and resulting versions of one commit.
+pub const COMMIT_VERSIONS_MAX: usize = 1_000;
+/// Resulting versions of a merge, restore, prefix move or recursive delete.
+pub const BULK_VERSIONS_MAX: usize = 10_000;
+/// Bytes of content that one commit may write.
+pub const COMMIT_BYTES_MAX: usize = 8 << 20;
+/// Bytes of content that a conflict carries back per path.
+pub const CONFLICT_CONTENT_BYTES_MAX: usize = 100_000;
+/// Bytes of conflict contents in one answer; later conflicts come without.
+pub const CONFLICT_DETAILS_BYTES_MAX: usize = 1 << 20;
+/// Conflicts listed in one answer.
+pub const CONFLICTS_MAX: usize = 100;
+/// Origin ranges on one written memory.
+pub const ORIGINS_MAX: usize = 1_000;
+/// Bytes of one origin's source URI.
+pub const ORIGIN_SOURCE_BYTES_MAX: usize = 512;
+/// Forks of forks: deeper ones are refused.
+pub const FORK_DEPTH_MAX: usize = 8;
+/// Days for which a deleted store can be brought back.
+pub const STORE_PURGE_DAYS: i64 = 7;
+
+/// Items of one page.
+pub const PAGE_SIZE_MAX: usize = 1_000;
+/// Items of one page where the caller does not say.
+pub const PAGE_SIZE_DEFAULT: usize = 100;
+/// Items of one page that carries contents.
+pub const PAGE_SIZE_FULL_MAX: usize = 100;
+/// Paths of one batch read.
+pub const BATCH_GET_MAX: usize = 100;
+/// Bytes of contents in one page or stream message.
+pub const PAGE_BYTES_MAX: usize = 4 << 20;
+/// Matches of one grep.
+pub const GREP_MATCHES_MAX: usize = 10_000;
+/// Matches of one grep where the caller does not say.
+pub const GREP_MATCHES_DEFAULT: usize = 1_000;
+/// Context lines on each side of a match.
+pub const GREP_CONTEXT_LINES_MAX: usize = 10;
+/// Bytes of a regular expression or glob.
+pub const PATTERN_BYTES_MAX: usize = 1_024;
+/// Bytes of a compiled regular expression.
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 1 << 20;
+/// Context lines of a diff.
+pub const DIFF_CONTEXT_LINES_MAX: usize = 100;
+
+/// Attachments of one session.
+pub const ATTACHMENTS_MAX: usize = 8;
+/// Grants in one token's scope.
+pub const GRANTS_MAX: usize = 32;
+/// Seconds that a token lives where the caller does not say.
+pub const TOKEN_TTL_DEFAULT_S: i64 = 24 * 3_600;
+/// Seconds that a token may live.
+pub const TOKEN_TTL_MAX_S: i64 = 365 * 24 * 3_600;
+/// Bytes of a presented credential.
+pub const TOKEN_BYTES_MAX: usize = 4_096;
+/// Seconds for which a service trusts another's answer about a credential: how late a revocation
+/// can take effect outside memory-store.
+pub const TOKEN_CACHE_S: u64 = 10;
+
+/// Bytes of one gRPC message.
+pub const GRPC_MESSAGE_BYTES_MAX: usize = 12 << 20;
+/// Concurrent requests of one service before it answers RESOURCE_EXHAUSTED.
+pub const REQUESTS_MAX: usize = 2_048;
+/// Concurrent streams of one HTTP/2 connection.
+pub const CONNECTION_STREAMS_MAX: u32 = 1_024;
+/// Seconds that a unary call may take.
+pub const REQUEST_DEADLINE_S: u64 = 60;
+/// Seconds that open requests get to finish when the process is told to stop.
+pub const DRAIN_S: u64 = 10;
+
+/// Events of one append.
+pub const APPEND_EVENTS_MAX: usize = 1_000;
+/// Bytes of one append.
+pub const APPEND_BYTES_MAX: usize = 8 << 20;
+/// Bytes of one event's text; longer text is cut, and says so.
+pub const EVENT_TEXT_BYTES_MAX: usize = 1 << 20;
+/// Events of one session.
+pub const SESSION_EVENTS_MAX: u64 = 100_000;
+/// Bytes of one session.
+pub const SESSION_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of one imported file.
+pub const IMPORT_BYTES_MAX: usize = 256 << 20;
+/// Problems listed in one import's answer.
+pub const IMPORT_PROBLEMS_MAX: usize = 1_000;
+
+/// Sessions of one dream.
+pub const DREAM_SESSIONS_MAX: usize = 10_000;
+/// Changes of one dream.
+pub const DREAM_CHANGES_MAX: usize = 1_000;
+/// Dreams that run at once in one process.
+pub const DREAMS_RUNNING_MAX: usize = 4;
+/// Sessions read at once by one dream.
+pub const DREAM_READS_MAX: usize = 8;
+/// Seconds that a dream's lease lasts without renewal.
+pub const DREAM_LEASE_S: i64 = 30;
+/// Seconds that a dream may take where its budget does not say.
+pub const DREAM_WALL_TIME_S: i64 = 3_600;
+/// Bytes of a quote in a piece of evidence.
+pub const QUOTE_BYTES_MAX: usize = 400;
+/// Pieces of evidence on one change.
+pub const EVIDENCE_MAX: usize = 50;
+/// Bytes of one note that a dream writes.
+pub const NOTE_BYTES_MAX: usize = 8_192;
+/// Notes that one dream may add before it needs review.
+pub const DREAM_ADDS_MAX: usize = 50;
+/// Share of the store's bytes that one dream may touch before it needs review.
+pub const DREAM_TOUCHED_SHARE_MAX: f64 = 0.30;

@@ -1,0 +1,110 @@
+//! Candidates: what a miner found and would like to write down. Nothing is written before the
+//! curator has filed it and the verifier has counted it again.
+
+use std::collections::BTreeMap;
+
+use domain::Timestamp;
+use domain::dream::{Evidence, Support, Tier};
+use domain::transcript::Digest;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub kind: NoteKind,
+    /// The miner's stable code, for example error_repair; with `key` it names the finding.
+    pub reason: String,
+    /// What it is about, in a form that does not change as support grows: the same finding in a
+    /// later dream has the same reason and key, and updates its note instead of adding one.
+    pub key: String,
+    /// A short line for INDEX.md and the note's file name.
+    pub title: String,
+    /// The note's text in sentences. A miner words it as an observation; a line of advice goes into
+    /// `advice` and is shown only in the tiers that allow it.
+    pub claim: String,
+    pub advice: Option<String>,
+    pub applies_when: BTreeMap<String, String>,
+    pub tier: Tier,
+    pub support: Support,
+    pub evidence: Vec<Evidence>,
+    /// How the verifier finds the pattern again in a transcript.
+    pub probe: Probe,
+    /// Set for what can contradict or replace an older value.
+    pub fact: Option<Fact>,
+    pub first_seen: Option<Timestamp>,
+    pub last_seen: Option<Timestamp>,
+    /// The miner's name and version.
+    pub author: String,
+}
+
+/// The kinds of note; each is filed in a folder of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NoteKind {
+    Fact,
+    Preference,
+    Procedure,
+    Pitfall,
+    Pattern,
+}
+
+/// A predicate over one transcript, precise enough for the verifier to count support by itself. For
+/// each, a session supports the claim, is a counter-example (the condition held, the claim did not),
+/// or says nothing about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Probe {
+    /// An error of `tool` (empty: any) whose masked text has this template; `<*>` matches any token.
+    ErrorTemplate { tool: String, template: String },
+    /// That error, and within `within_calls` calls of the same tool one that succeeded, whose
+    /// arguments differ from the failed call's in exactly `arguments` (the names of JSON members).
+    /// Counter-example: the same edit was tried and failed.
+    ErrorRepair { tool: String, template: String, arguments: Vec<String>, within_calls: u32 },
+    /// In a failed session, against the nearest successful sibling of the task: a state-changing call
+    /// that is missing, extra, or has another value in the named argument. `tool` is the call's
+    /// name; an empty `argument` means the whole call. Counter-example: a success that differs
+    /// from its siblings in the same way.
+    SiblingDiff { tool: String, difference: Difference, argument: String },
+    /// The same call with the same arguments, `times` or more in a row.
+    RepeatedCall { tool: String, times: u32 },
+    /// Event type `then` follows `first` after `lag_min_s` to `lag_max_s`. Counter-example: `first`
+    /// without `then` in the window, though the session goes on past it.
+    TimeLag { first: String, then: String, lag_min_s: f64, lag_max_s: f64 },
+    /// A user turn that corrects the agent and holds this sentence (after normalisation).
+    Correction { sentence: String },
+    /// The fact is asserted. Counter-example: another value is asserted later.
+    FactAsserted { subject: String, attribute: String, value: String },
+    /// About the store alone (duplicates, index): no session supports it and none need.
+    Store,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Difference {
+    /// The success made the call, the failure did not.
+    Missing,
+    /// The failure made the call, the success did not.
+    Extra,
+    /// Both made it, with another value in one argument.
+    WrongArgument,
+}
+
+/// (subject, attribute) has a value, as of a time, on somebody's word.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fact {
+    pub subject: String,
+    pub attribute: String,
+    pub value: String,
+    pub time: Option<Timestamp>,
+    pub trust: Trust,
+    /// The sessions that assert it.
+    pub sessions: Vec<Digest>,
+}
+
+/// Whose word it is, from the least to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Trust {
+    /// Tool output: anybody may have written it.
+    Tool,
+    Agent,
+    /// What the store says already.
+    Store,
+    User,
+    Operator,
+}

@@ -1,0 +1,5 @@
+//! Conversions between the wire and the words of `domain`: one noun a file, named as its proto is.
+
+pub mod commit;
+pub mod hex;
+pub mod time;

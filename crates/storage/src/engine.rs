@@ -1,0 +1,135 @@
+//! The engine trait: all that Reverie asks of a database.
+//!
+//! No snapshots, expiry or watches: snapshots come from revision-suffixed keys, events from the log
+//! in the keys, expiry from a job.
+
+use std::fmt;
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+pub type Key = Bytes;
+pub type Value = Bytes;
+
+/// Ordered bytes with conditional, atomic, durable commits. One conformance suite holds every
+/// implementation to this text.
+#[async_trait::async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// The value of a key, as of the newest acknowledged commit.
+    async fn get(&self, key: &[u8]) -> Result<Option<Value>>;
+
+    /// Up to `limit` pairs of a range in key order, or the reverse. Not a snapshot: commits made
+    /// meanwhile may or may not show. Every pair was committed at some moment of the scan.
+    async fn scan(&self, range: Range, limit: usize, direction: Direction) -> Result<Vec<(Key, Value)>>;
+
+    /// Applies all writes if all conditions hold, else none. Ok means durable: the writes survive a
+    /// crash of the process and a loss of power. An error other than Conflict means that the outcome
+    /// is unknown: read again to find out.
+    async fn commit(&self, batch: Batch) -> Result<()>;
+
+    /// The engine's clock, for leases only: replicas that share an engine agree on it.
+    fn now(&self) -> jiff::Timestamp;
+
+    /// For logs and messages, for example sled.
+    fn name(&self) -> &'static str;
+}
+
+/// Conditions and writes that stand or fall together. A key may be written once.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    pub conditions: Vec<Condition>,
+    pub writes: Vec<Write>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Condition {
+    Absent(Key),
+    Equals(Key, Value),
+}
+
+impl Condition {
+    pub fn key(&self) -> &Key {
+        match self {
+            Condition::Absent(key) | Condition::Equals(key, _) => key,
+        }
+    }
+
+    pub fn holds(&self, actual: Option<&[u8]>) -> bool {
+        match self {
+            Condition::Absent(_) => actual.is_none(),
+            Condition::Equals(_, value) => actual == Some(value.as_ref()),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum Write {
+    Put(Key, Value),
+    Delete(Key),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Ascending,
+    Descending,
+}
+
+/// A range of keys.
+#[derive(Debug, Clone)]
+pub struct Range {
+    pub start: Bound<Key>,
+    pub end: Bound<Key>,
+}
+
+impl Range {
+    /// Every key that begins with `prefix`.
+    pub fn prefix(prefix: &[u8]) -> Range {
+        let start = Bound::Included(Bytes::copy_from_slice(prefix));
+        // The first key after all that begin with it: its last byte below 0xff, one higher.
+        let end = prefix.iter().rposition(|&b| b < u8::MAX).map_or(Bound::Unbounded, |last| {
+            let mut end = prefix[..=last].to_vec();
+            end[last] += 1;
+            Bound::Excluded(end.into())
+        });
+        Range { start, end }
+    }
+
+    /// The part of the range that lies after `key`: the next page.
+    #[must_use]
+    pub fn after(self, key: Key) -> Range {
+        Range { start: Bound::Excluded(key), end: self.end }
+    }
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A condition did not hold; nothing was written. Each failed key with its current value.
+    #[error("{} condition(s) did not hold", .0.len())]
+    Conflict(Vec<(Key, Option<Value>)>),
+    /// The disk or a quota is full; nothing was written.
+    #[error("storage is full: {0}")]
+    Full(String),
+    /// Stored bytes are not what was written.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The outcome of a write is unknown.
+    #[error("storage failed: {0}")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The engine is closing; nothing was written.
+    #[error("storage is closed")]
+    Closed,
+}
+
+impl Error {
+    pub fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Failed(cause.into())
+    }
+}
+
+impl fmt::Debug for dyn Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Engine({})", self.name())
+    }
+}
