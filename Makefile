@@ -1,0 +1,72 @@
+# `make` alone prints the targets.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+TOOLS := target/tools
+BUF := $(TOOLS)/node_modules/.bin/buf
+
+.PHONY: help
+help: ## Print the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s $$'\t'
+
+# --- What everybody needs -------------------------------------------------------------------------
+
+.PHONY: demo
+demo: ## Build, start a cluster, and show the whole way: remember, ingest, dream, review, adopt
+	$(CARGO) build --release --bin reverie --bin reverie-scenario
+	PATH="$(CURDIR)/target/release:$$PATH" tests/demo/demo.sh
+
+.PHONY: test
+test: ## Run every test
+	$(CARGO) test --workspace --quiet
+
+.PHONY: build
+build: ## Build the reverie binary for use
+	$(CARGO) build --release --bin reverie
+
+# --- What a change must pass ----------------------------------------------------------------------
+
+.PHONY: ci
+ci: ## All checks of a change: format, lints, protos, tests
+	@start=$$(date +%s); \
+	$(MAKE) --no-print-directory fmt-check lint proto-lint test; \
+	echo "make ci took $$(( $$(date +%s) - start )) s"
+
+.PHONY: fmt
+fmt: ## Format the code and the protos
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	$(CARGO) fmt --all --check
+
+.PHONY: lint
+lint: ## Clippy, warnings are errors
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+.PHONY: proto-lint
+proto-lint: $(BUF) ## Lint and format-check the protos (Buf STANDARD)
+	$(BUF) lint proto
+	$(BUF) format --diff --exit-code proto
+
+$(BUF):
+	mkdir -p $(TOOLS)
+	npm install --silent --no-fund --no-audit --prefix $(TOOLS) @bufbuild/buf@1.75.0
+
+# --- Longer suites --------------------------------------------------------------------------------
+
+.PHONY: soak
+soak: ## The crash tests, long: 1,000 kills (hours)
+	REVERIE_KILL_ROUNDS=1000 $(CARGO) test --release -p reverie-storage --test kill -- --nocapture
+
+.PHONY: release-check
+release-check: ## Build the image, render and check the manifests, check bans and licences
+	deploy/check.sh
+
+# --- Debugging ------------------------------------------------------------------------------------
+
+.PHONY: grpc
+grpc: $(BUF) ## List and call every service of a running cluster through reflection (REVERIE_URL, REVERIE_TOKEN_FILE)
+	BUF="$(BUF)" tests/demo/grpc.sh
