@@ -4,13 +4,16 @@
 
 pub mod access;
 pub mod actor;
+pub mod blame;
 pub mod clock;
 pub mod commit;
+pub mod diff;
 pub mod dream;
 pub mod error;
 pub mod handle;
 pub mod id;
 pub mod limits;
+pub mod merge;
 pub mod path;
 pub mod transcript;
 

@@ -39,6 +39,8 @@ pub const CONFLICT_DETAILS_BYTES_MAX: usize = 1 << 20;
 pub const CONFLICTS_MAX: usize = 100;
 /// Origin ranges on one written memory.
 pub const ORIGINS_MAX: usize = 1_000;
+/// Sources kept for one line.
+pub const LINE_ORIGINS_MAX: usize = 16;
 /// Bytes of one origin's source URI.
 pub const ORIGIN_SOURCE_BYTES_MAX: usize = 512;
 /// Forks of forks: deeper ones are refused.
