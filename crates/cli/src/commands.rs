@@ -1,0 +1,73 @@
+//! The client commands: one noun or verb a file.
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::output::Output;
+
+pub mod access;
+pub mod dream;
+pub mod evidence;
+pub mod history;
+pub mod memory;
+pub mod session;
+pub mod store;
+pub mod write;
+
+/// What every client command has at hand.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub client: client::Client,
+    pub output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make and look after memory stores
+    #[command(subcommand)]
+    Store(store::Command),
+    #[command(flatten)]
+    Memory(memory::Command),
+    #[command(flatten)]
+    Write(write::Command),
+    #[command(flatten)]
+    History(history::Command),
+    /// Import and read agents' sessions
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Start dreams, review and adopt what they propose
+    #[command(subcommand)]
+    Dream(dream::Command),
+    #[command(flatten)]
+    Access(access::Command),
+}
+
+pub async fn run(command: Command, context: &Context) -> Result<()> {
+    match command {
+        Command::Store(command) => store::run(command, context).await,
+        Command::Memory(command) => memory::run(command, context).await,
+        Command::Write(command) => write::run(command, context).await,
+        Command::History(command) => history::run(command, context).await,
+        Command::Session(command) => session::run(command, context).await,
+        Command::Dream(command) => dream::run(command, context).await,
+        Command::Access(command) => access::run(command, context).await,
+    }
+}
+
+/// The answer of a call, or what went wrong in Reverie's own words.
+pub fn answer<T>(result: std::result::Result<tonic::Response<T>, tonic::Status>) -> domain::Result<T> {
+    result.map(tonic::Response::into_inner).map_err(|status| proto::error::from_status(&status))
+}
+
+/// A fresh request id, so that a repeated call has one outcome.
+fn request_id() -> String {
+    use domain::Ids as _;
+    let id = domain::id::DreamId::from_bytes(runtime::clock::SystemIds.fresh()).to_string();
+    id.replace(domain::id::DreamId::PREFIX, "cli_")
+}
+
+/// Parses `key=value`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
