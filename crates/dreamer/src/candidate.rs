@@ -48,31 +48,62 @@ pub enum NoteKind {
 
 /// A predicate over one transcript, precise enough for the verifier to count support by itself. For
 /// each, a session supports the claim, is a counter-example (the condition held, the claim did not),
-/// or says nothing about it.
+/// or says nothing about it. Copied events count for nothing.
+///
+/// A *template* is one line in which `<*>` stands for one or more characters of that line, and a space
+/// for any white space. It matches a line as a whole, after trimming. Only the first
+/// `LINE_BYTES_MAX` bytes of a line are looked at; a longer one's template ends with `<*>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Probe {
-    /// An error of `tool` (empty: any) whose masked text has this template; `<*>` matches any token.
+    /// An error of `tool` (empty: any) in which some line, or some string inside it where it is JSON,
+    /// has this template.
     ErrorTemplate { tool: String, template: String },
-    /// That error, and within `within_calls` calls of the same tool one that succeeded, whose
-    /// arguments differ from the failed call's in exactly `arguments` (the names of JSON members).
-    /// Counter-example: the same edit was tried and failed.
+    /// That error, and among the next `within_calls` calls (of any tool) the first successful one of
+    /// the same tool, whose arguments differ from the failed call's in exactly `arguments` (names of
+    /// JSON members; none: it was repeated as it was). Counter-example: the same edit was tried
+    /// within as many calls and failed, and nowhere in the session did it work.
     ErrorRepair { tool: String, template: String, arguments: Vec<String>, within_calls: u32 },
+    /// That error, and the very next call of the same tool has the same arguments and fails again.
+    RetriedUnchanged { tool: String, template: String },
     /// In a failed session, against the nearest successful sibling of the task: a state-changing call
     /// that is missing, extra, or has another value in the named argument. `tool` is the call's
     /// name; an empty `argument` means the whole call. Counter-example: a success that differs
     /// from its siblings in the same way.
     SiblingDiff { tool: String, difference: Difference, argument: String },
+    /// One task's story. `task` is its key, or empty where the sessions have none, and then `sessions`
+    /// names them all. A failed session of the task supports it when it shows one of `differences`
+    /// against its nearest successful sibling; a successful one when it shows none.
+    /// Counter-example: a success that shows one.
+    SiblingEpisode { task: String, sessions: Vec<Digest>, differences: Vec<CallDifference> },
     /// The same call with the same arguments, `times` or more in a row.
     RepeatedCall { tool: String, times: u32 },
-    /// Event type `then` follows `first` after `lag_min_s` to `lag_max_s`. Counter-example: `first`
-    /// without `then` in the window, though the session goes on past it.
+    /// A line of template `then` follows one of `first` after `lag_min_s` to `lag_max_s`, the earliest
+    /// one after it; both are timestamped lines or timed environment events. Templates apply to the
+    /// line without its timestamp. Counter-example: `first` without `then` in the window, though the
+    /// observed time goes on past it.
     TimeLag { first: String, then: String, lag_min_s: f64, lag_max_s: f64 },
-    /// A user turn that corrects the agent and holds this sentence (after normalisation).
-    Correction { sentence: String },
+    /// A user turn after an agent's act holds one of these sentences (without regard to case, white
+    /// space and closing punctuation).
+    Correction { sentences: Vec<String> },
+    /// An agent's message, or a call with which it writes a note, holds one of these sentences, as
+    /// above.
+    Noted { sentences: Vec<String> },
     /// The fact is asserted. Counter-example: another value is asserted later.
     FactAsserted { subject: String, attribute: String, value: String },
     /// About the store alone (duplicates, index): no session supports it and none need.
     Store,
+}
+
+/// Bytes of a line that templates look at.
+pub const LINE_BYTES_MAX: usize = 300;
+
+/// One way in which a session's state-changing calls differ from a sibling's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CallDifference {
+    pub tool: String,
+    pub difference: Difference,
+    /// Empty: the whole call.
+    pub argument: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
