@@ -10,8 +10,50 @@ use crate::path::MemoryPath;
 /// A store's commit number: 0 for the empty store, gapless, one more with each commit.
 pub type Revision = u64;
 
+/// What a caller asks of a store: all of it, durably, or nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Request {
+    /// Applied in order.
+    pub steps: Vec<Step>,
+    /// Judged against the head before any step; may name paths that are not written.
+    pub preconditions: Vec<(MemoryPath, Precondition)>,
+    /// The head that is expected, where the caller says.
+    pub store_revision: Option<Revision>,
+    pub message: String,
+    /// Same id, same outcome; empty for no replay protection.
+    pub request_id: String,
+    /// Judge and answer, write nothing.
+    pub dry_run: bool,
+    /// The caller's word for what it was doing, kept in the actor.
+    pub tool_call: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    pub operation: Operation,
+    /// About the operation's path, at the head before any step.
+    pub precondition: Option<Precondition>,
+}
+
+impl From<Operation> for Step {
+    fn from(operation: Operation) -> Step {
+        Step { operation, precondition: None }
+    }
+}
+
+/// What a commit came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The new head, or the current one for a no-op.
+    pub revision: Revision,
+    /// What the commit made, in path order.
+    pub versions: Vec<Version>,
+    /// Nothing differed: no revision was made.
+    pub no_op: bool,
+}
+
 /// One step of a commit. See `proto/reverie/memory/v1/memory.proto` for each one's promise.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Operation {
     Write { path: MemoryPath, content: String, origins: Vec<Origin> },
     Create { path: MemoryPath, content: String, origins: Vec<Origin> },
@@ -35,10 +77,23 @@ impl Operation {
             Operation::Move { from, .. } => from,
         }
     }
+
+    /// As the proto names it, for example replace_text.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Operation::Write { .. } => "write",
+            Operation::Create { .. } => "create",
+            Operation::ReplaceText { .. } => "replace_text",
+            Operation::InsertLines { .. } => "insert_lines",
+            Operation::Append { .. } => "append",
+            Operation::Move { .. } => "move",
+            Operation::Delete { .. } => "delete",
+        }
+    }
 }
 
 /// What must hold of one path at the head before any operation of the request is applied.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Precondition {
     Absent,
     Revision(Revision),

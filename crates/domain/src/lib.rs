@@ -13,8 +13,11 @@ pub mod error;
 pub mod handle;
 pub mod id;
 pub mod limits;
+pub mod memory;
 pub mod merge;
+pub mod page;
 pub mod path;
+pub mod store;
 pub mod transcript;
 
 pub use actor::Actor;

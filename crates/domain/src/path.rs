@@ -1,17 +1,19 @@
 //! Paths of memories: absolute, normalised, and safe to show and to mount.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use unicode_normalization::is_nfc;
 
 use crate::error::{Error, Result};
-use crate::limits::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX};
+use crate::limits::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PATTERN_BYTES_MAX};
 
 /// An absolute path such as `/runbooks/disk-full.md`: NFC, no empty, `.` or `..` segment, no control
-/// or format characters, at most 1,024 bytes. Never the root itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub struct MemoryPath(String);
+/// or format characters, at most 1,024 bytes. Never the root itself. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemoryPath(Arc<str>);
 
 impl MemoryPath {
     pub fn as_str(&self) -> &str {
@@ -25,7 +27,7 @@ impl MemoryPath {
 
     /// The paths of the directories that hold it, nearest first, without the root.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
-        let mut rest = self.0.as_str();
+        let mut rest = self.as_str();
         std::iter::from_fn(move || {
             let end = rest.rfind('/').filter(|&i| i > 0)?;
             rest = &rest[..end];
@@ -53,7 +55,27 @@ impl FromStr for MemoryPath {
 
     fn from_str(text: &str) -> Result<MemoryPath> {
         check(text).map_err(|why| Error::invalid("", format!("{text:?} is not a path of a memory: {why}")))?;
-        Ok(MemoryPath(text.to_owned()))
+        Ok(MemoryPath(text.into()))
+    }
+}
+
+/// Ordered and hashed as its text is.
+impl Borrow<str> for MemoryPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl serde::Serialize for MemoryPath {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+/// Trusts the text: it was checked when it was parsed.
+impl<'de> serde::Deserialize<'de> for MemoryPath {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<MemoryPath, D::Error> {
+        String::deserialize(d).map(|text| MemoryPath(text.into()))
     }
 }
 
@@ -92,20 +114,49 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Prefix> {
         match text {
             "" | "/" => Ok(Prefix::ALL),
-            _ => Ok(Prefix(text.strip_suffix('/').unwrap_or(text).parse::<MemoryPath>()?.0)),
+            _ => Ok(text.strip_suffix('/').unwrap_or(text).parse::<MemoryPath>()?.into()),
         }
     }
 }
 
 impl From<MemoryPath> for Prefix {
     fn from(path: MemoryPath) -> Prefix {
-        Prefix(path.0)
+        Prefix(path.as_str().to_owned())
     }
 }
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(if self.0.is_empty() { "/" } else { &self.0 })
+    }
+}
+
+/// A pattern of paths such as `/runbooks/**/*.md`: `*` and `?` stay within a segment, `**` does not.
+/// A pattern that does not begin with `/` matches below any directory.
+#[derive(Debug, Clone)]
+pub struct PathGlob(globset::GlobMatcher);
+
+impl PathGlob {
+    pub fn as_str(&self) -> &str {
+        self.0.glob().glob()
+    }
+
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.is_match(path)
+    }
+}
+
+impl FromStr for PathGlob {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<PathGlob> {
+        if text.len() > PATTERN_BYTES_MAX {
+            return Err(Error::invalid("", format!("must have at most {PATTERN_BYTES_MAX} bytes")));
+        }
+        let anchored = if text.starts_with('/') { text.to_owned() } else { format!("**/{text}") };
+        let glob = globset::GlobBuilder::new(&anchored).literal_separator(true).build();
+        let glob = glob.map_err(|e| Error::invalid("", format!("{text:?} is not a glob: {}", e.kind())))?;
+        Ok(PathGlob(glob.compile_matcher()))
     }
 }
 
@@ -166,6 +217,17 @@ mod tests {
         assert!(prefix.contains("/runbooks") && prefix.contains("/runbooks/a.md"));
         assert!(!prefix.contains("/runbooks-old/a.md"));
         assert!(Prefix::ALL.contains("/anything"));
+    }
+
+    #[test]
+    fn a_glob_keeps_to_segments_unless_it_says_otherwise() {
+        let glob = |text: &str| text.parse::<PathGlob>().unwrap();
+        assert!(
+            glob("/runbooks/*.md").matches("/runbooks/a.md") && !glob("/runbooks/*.md").matches("/runbooks/x/a.md")
+        );
+        assert!(glob("/runbooks/**/*.md").matches("/runbooks/x/y/a.md"));
+        assert!(glob("*.md").matches("/x/a.md") && glob("*.md").matches("/a.md") && !glob("*.md").matches("/a.txt"));
+        assert!("/[".parse::<PathGlob>().is_err());
     }
 
     #[test]
