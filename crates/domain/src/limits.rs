@@ -75,6 +75,10 @@ pub const DIFF_CONTEXT_LINES_MAX: usize = 100;
 pub const ATTACHMENTS_MAX: usize = 8;
 /// Grants in one token's scope.
 pub const GRANTS_MAX: usize = 32;
+/// Grants that a token may gather by making stores and forks.
+pub const GRANTS_MADE_MAX: usize = 10_000;
+/// Tokens made with tokens: deeper ones are refused.
+pub const TOKEN_DEPTH_MAX: usize = 8;
 /// Seconds that a token lives where the caller does not say.
 pub const TOKEN_TTL_DEFAULT_S: i64 = 24 * 3_600;
 /// Seconds that a token may live.
@@ -108,6 +112,24 @@ pub const SESSION_EVENTS_MAX: u64 = 100_000;
 pub const SESSION_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of one imported file.
 pub const IMPORT_BYTES_MAX: usize = 256 << 20;
+/// Sessions of one imported file: what lies beyond is a problem of the answer.
+pub const IMPORT_SESSIONS_MAX: usize = 50_000;
+/// Imported files that one process holds in memory at once.
+pub const IMPORTS_RUNNING_MAX: usize = 4;
+/// Sessions and bytes that an import puts into one commit. A larger session takes several.
+pub const IMPORT_COMMIT_SESSIONS_MAX: usize = 64;
+pub const IMPORT_COMMIT_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a tool's name, a call's id, a thread's name, a kind; a longer one is cut, and says so.
+pub const EVENT_NAME_BYTES_MAX: usize = 1_024;
+/// Bytes of what a session says its agent was asked to do.
+pub const TASK_TEXT_BYTES_MAX: usize = 4_096;
+/// Events and bytes of their text that are stored as one value.
+pub const EVENT_BLOCK_EVENTS_MAX: usize = 256;
+pub const EVENT_BLOCK_BYTES_MAX: usize = 1 << 20;
+/// Sessions looked at for one page of a listing; a page may be short, and the next goes on.
+pub const LIST_SCAN_MAX: usize = 10_000;
+/// Seconds of silence after which a watch of sessions says how far it is.
+pub const WATCH_PROGRESS_S: u64 = 15;
 /// Problems listed in one import's answer.
 pub const IMPORT_PROBLEMS_MAX: usize = 1_000;
 

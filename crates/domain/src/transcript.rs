@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::SessionId;
 
+pub mod request;
+
 /// One recorded agent run, without its events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
@@ -39,7 +41,7 @@ pub struct Agent {
     pub version: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SessionState {
     Open,
     Ended,
