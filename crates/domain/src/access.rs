@@ -13,6 +13,12 @@ use crate::error::{Error, Result};
 use crate::id::{SessionId, StoreId, TokenId, WorkspaceId};
 use crate::path::{MemoryPath, Prefix};
 
+#[cfg(test)]
+mod tests;
+pub mod token;
+
+pub use token::{AttachSession, Attachment, NewToken, Token};
+
 /// What a token's holder is, from the least to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Role {
@@ -45,6 +51,7 @@ pub enum Action {
     StoreWrite,
     StoreFork,
     StoreMerge,
+    StoreDelete,
     StoreAdminister,
     TokenCreate,
     TokenAdminister,
@@ -59,12 +66,13 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 16] = [
+    pub const ALL: [Action; 17] = [
         Action::StoreCreate,
         Action::StoreRead,
         Action::StoreWrite,
         Action::StoreFork,
         Action::StoreMerge,
+        Action::StoreDelete,
         Action::StoreAdminister,
         Action::TokenCreate,
         Action::TokenAdminister,
@@ -89,14 +97,25 @@ impl Action {
             | Action::StoreMerge
             | Action::SessionRecord
             | Action::DreamStart => Role::Writer,
-            Action::DreamReview | Action::DreamAdopt | Action::StoreCreate | Action::SessionAttach => Role::Curator,
+            Action::DreamReview
+            | Action::DreamAdopt
+            | Action::StoreCreate
+            | Action::StoreDelete
+            | Action::SessionAttach => Role::Curator,
             Action::StoreAdminister | Action::TokenAdminister => Role::Admin,
         }
     }
 
-    /// Whether it changes a store's memories.
-    const fn writes_store(self) -> bool {
-        matches!(self, Action::StoreWrite | Action::StoreMerge | Action::StoreAdminister | Action::DreamAdopt)
+    /// Whether it changes a store, and so needs READ_WRITE access to it.
+    pub const fn writes_store(self) -> bool {
+        matches!(
+            self,
+            Action::StoreWrite
+                | Action::StoreMerge
+                | Action::StoreDelete
+                | Action::StoreAdminister
+                | Action::DreamAdopt
+        )
     }
 }
 
@@ -106,27 +125,28 @@ pub enum Access {
     ReadWrite,
 }
 
-/// Access to one store, or to the part of it within a prefix.
+/// Access to one store, or to the part of it within a prefix. `S` is how the store is named: by its
+/// id, or, in requests, by an id or handle that has not been looked up yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    pub store: StoreId,
+pub struct Grant<S = StoreId> {
+    pub store: S,
     pub access: Access,
     pub prefix: Prefix,
 }
 
 /// Which stores a scope reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Grants {
+pub enum Grants<S = StoreId> {
     /// Every store of the workspace, read and write.
     All,
-    Only(Vec<Grant>),
+    Only(Vec<Grant<S>>),
 }
 
 /// What a token may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scope {
+pub struct Scope<S = StoreId> {
     pub role: Role,
-    pub grants: Grants,
+    pub grants: Grants<S>,
 }
 
 impl Scope {
@@ -138,10 +158,39 @@ impl Scope {
         match (&self.grants, &other.grants) {
             (Grants::All, _) => true,
             (Grants::Only(_), Grants::All) => false,
-            (Grants::Only(have), Grants::Only(want)) => want.iter().all(|w| {
-                have.iter().any(|h| h.store == w.store && h.access >= w.access && h.prefix.contains(w.prefix.as_str()))
-            }),
+            (Grants::Only(have), Grants::Only(want)) => want.iter().all(|w| have.iter().any(|h| h.covers(w))),
         }
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub fn meet(&self, other: &Scope) -> Scope {
+        let grants = match (&self.grants, &other.grants) {
+            (Grants::All, grants) | (grants, Grants::All) => grants.clone(),
+            (Grants::Only(some), Grants::Only(others)) => {
+                let mut both: Vec<Grant> = Vec::new();
+                for grant in some.iter().flat_map(|a| others.iter().filter_map(|b| a.meet(b))) {
+                    if !both.iter().any(|known| known.covers(&grant)) {
+                        both.retain(|known| !grant.covers(known));
+                        both.push(grant);
+                    }
+                }
+                Grants::Only(both)
+            }
+        };
+        Scope { role: self.role.min(other.role), grants }
+    }
+}
+
+impl Grant {
+    fn covers(&self, other: &Grant) -> bool {
+        self.store == other.store && self.access >= other.access && self.prefix.contains(other.prefix.as_str())
+    }
+
+    fn meet(&self, other: &Grant) -> Option<Grant> {
+        let (wide, narrow) = if self.prefix.contains(other.prefix.as_str()) { (self, other) } else { (other, self) };
+        let meets = self.store == other.store && wide.prefix.contains(narrow.prefix.as_str());
+        meets.then(|| Grant { store: self.store, access: self.access.min(other.access), prefix: narrow.prefix.clone() })
     }
 }
 
@@ -336,75 +385,5 @@ impl StorePermit {
     pub fn with_tool_call(mut self, tool_call: &str) -> StorePermit {
         self.actor.tool_call = tool_call.to_owned();
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STORE: StoreId = StoreId::from_bytes([1; 16]);
-    const OTHER: StoreId = StoreId::from_bytes([2; 16]);
-
-    fn principal(role: Role, grants: Grants) -> Principal {
-        Principal {
-            workspace: WorkspaceId::from_bytes([0; 16]),
-            token: TokenId::from_bytes([0; 16]),
-            subject: "ana".into(),
-            scope: Scope { role, grants },
-            session: None,
-            agent: String::new(),
-            dream: String::new(),
-            expire_time: Timestamp::MAX,
-        }
-    }
-
-    fn grant(store: StoreId, access: Access, prefix: &str) -> Grant {
-        Grant { store, access, prefix: prefix.parse().unwrap() }
-    }
-
-    #[test]
-    fn a_store_without_a_grant_is_absent_and_one_read_only_is_denied() {
-        let p = principal(Role::Writer, Grants::Only(vec![grant(STORE, Access::ReadOnly, "")]));
-        assert_eq!(p.permit_store(Action::StoreRead, OTHER).unwrap_err().kind(), crate::Kind::NotFound);
-        assert_eq!(p.permit_store(Action::StoreWrite, STORE).unwrap_err().kind(), crate::Kind::Denied);
-        assert!(p.permit_store(Action::StoreRead, STORE).is_ok());
-    }
-
-    #[test]
-    fn a_prefix_limits_reads_and_writes() {
-        let p = principal(
-            Role::Writer,
-            Grants::Only(vec![grant(STORE, Access::ReadOnly, ""), grant(STORE, Access::ReadWrite, "/team")]),
-        );
-        let permit = p.permit_store(Action::StoreWrite, STORE).unwrap();
-        assert!(permit.check_write(&"/team/a".parse().unwrap()).is_ok());
-        assert_eq!(permit.check_write(&"/other".parse().unwrap()).unwrap_err().kind(), crate::Kind::Denied);
-        assert!(permit.reads_all() && permit.check_writes_all().is_err());
-    }
-
-    #[test]
-    fn a_scope_covers_only_what_is_narrower() {
-        let wide = Scope { role: Role::Writer, grants: Grants::Only(vec![grant(STORE, Access::ReadWrite, "/a")]) };
-        let narrow = Scope { role: Role::Reader, grants: Grants::Only(vec![grant(STORE, Access::ReadOnly, "/a/b")]) };
-        assert!(wide.covers(&narrow) && !narrow.covers(&wide));
-        assert!(!wide.covers(&Scope { role: Role::Reader, grants: Grants::All }));
-        assert!(
-            !wide.covers(&Scope {
-                role: Role::Reader,
-                grants: Grants::Only(vec![grant(STORE, Access::ReadOnly, "/ab")])
-            })
-        );
-    }
-
-    #[test]
-    fn a_session_token_reaches_its_own_session_only() {
-        let mut p = principal(Role::Writer, Grants::All);
-        p.session = Some(SessionId::from_bytes([7; 16]));
-        assert!(p.permit_session(Action::SessionRecord, SessionId::from_bytes([7; 16])).is_ok());
-        assert_eq!(
-            p.permit_session(Action::SessionRead, SessionId::from_bytes([8; 16])).unwrap_err().kind(),
-            crate::Kind::NotFound
-        );
     }
 }
