@@ -1,5 +1,9 @@
 //! Conversions between the wire and the words of `domain`: one noun a file, named as its proto is.
 
+pub mod access;
 pub mod commit;
 pub mod hex;
+pub mod text;
 pub mod time;
+pub mod version;
+pub mod violations;

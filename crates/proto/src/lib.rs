@@ -3,6 +3,7 @@
 //! Requests are parsed once, here, into the words of `domain`; a field that is wrong is named as the
 //! proto names it. Answers are built here from the same words.
 
+pub mod authorisation;
 pub mod convert;
 pub mod error;
 
