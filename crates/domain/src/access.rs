@@ -126,7 +126,7 @@ pub enum Access {
 }
 
 /// Access to one store, or to the part of it within a prefix. `S` is how the store is named: by its
-/// id, or, in requests, by an id or handle that has not been looked up yet.
+/// id, or, in requests, by a `StoreRef` that has not been looked up yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant<S = StoreId> {
     pub store: S,

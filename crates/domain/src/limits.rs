@@ -71,12 +71,55 @@ pub const PATTERN_COMPILED_BYTES_MAX: usize = 1 << 20;
 /// Context lines of a diff.
 pub const DIFF_CONTEXT_LINES_MAX: usize = 100;
 
+/// Commits of one store that wait to be judged; more are refused at once.
+pub const COMMIT_QUEUE_MAX: usize = REQUESTS_MAX;
+/// Commits of one store written by one batch.
+pub const BATCH_COMMITS_MAX: usize = 256;
+/// Bytes of contents in one batch of commits; the commit that reaches it is the batch's last.
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Times that a batch is judged anew because another process changed the store's row.
+pub const REJUDGES_MAX: usize = 3;
+/// Times that a merge or restore is worked out anew because the head moved meanwhile.
+pub const REBASES_MAX: usize = 16;
+/// Outcomes of requests kept in memory for each open store; older ones are read from storage.
+pub const OUTCOMES_RECENT_MAX: u64 = 65_536;
+/// Stores kept open by one process.
+pub const OPEN_STORES_MAX: usize = 1_024;
+/// Memories of all stores kept open by one process.
+pub const OPEN_MEMORIES_MAX: usize = 2_000_000;
+/// Snapshots of the past kept in memory; neighbours share their structure.
+pub const SNAPSHOTS_CACHED_MAX: u64 = 1_024;
+/// Bytes of contents kept in memory.
+pub const CONTENT_CACHE_BYTES_MAX: u64 = 64 << 20;
+/// Bytes, roughly, of commits kept in memory for watchers and replays.
+pub const COMMIT_CACHE_BYTES_MAX: u64 = 32 << 20;
+/// Commits read by one scan of the log.
+pub const LOG_SCAN_MAX: usize = 256;
+/// Commits looked at for one page of a filtered listing; then the page ends early.
+pub const LOG_PAGE_SCAN_MAX: usize = 10_000;
+/// Commits of a store between two checkpoints of its paths, at least.
+pub const CHECKPOINT_COMMITS_MIN: u64 = 256;
+/// Memories of a store for each commit between two checkpoints: what a checkpoint costs a commit.
+pub const CHECKPOINT_MEMORIES_PER_COMMIT: u64 = 4;
+/// Memories on one page of a checkpoint.
+pub const CHECKPOINT_PAGE_MEMORIES_MAX: usize = 500;
+/// Versions of one memory that a blame follows; lines that are older count as the oldest's.
+pub const BLAME_VERSIONS_MAX: usize = 2_000;
+/// Bytes of one diff's answer; a larger one is refused.
+pub const DIFF_BYTES_MAX: usize = 8 << 20;
+
 /// Attachments of one session.
 pub const ATTACHMENTS_MAX: usize = 8;
 /// Grants in one token's scope.
 pub const GRANTS_MAX: usize = 32;
 /// Grants that a token may gather by making stores and forks.
-pub const GRANTS_MADE_MAX: usize = 10_000;
+pub const GRANTS_MADE_MAX: usize = 1_000;
+/// Tokens looked at for one page of a listing; then the page ends early.
+pub const TOKEN_PAGE_SCAN_MAX: usize = 10_000;
+/// Tokens of one session that are looked at for one that still lives, newest first.
+pub const SESSION_TOKENS_MAX: usize = 100;
+/// Tokens kept in memory.
+pub const TOKENS_CACHED_MAX: u64 = 100_000;
 /// Tokens made with tokens: deeper ones are refused.
 pub const TOKEN_DEPTH_MAX: usize = 8;
 /// Seconds that a token lives where the caller does not say.

@@ -48,6 +48,13 @@ impl fmt::Display for StoreRef {
     }
 }
 
+/// As its text.
+impl Serialize for StoreRef {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
 /// A store, without its memories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {

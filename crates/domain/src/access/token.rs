@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, Scope};
 use crate::id::{SessionId, StoreId, TokenId};
 use crate::path::Prefix;
+use crate::store::StoreRef;
 
 /// A credential without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +27,12 @@ pub struct Token {
     pub revoke_time: Option<Timestamp>,
 }
 
-/// What a token to be made should be. Stores are named by id or handle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a token to be made should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewToken {
     /// The caller's own where empty.
     pub subject: String,
-    pub scope: Scope<String>,
+    pub scope: Scope<StoreRef>,
     /// None: limits::TOKEN_TTL_DEFAULT_S, or as long as the caller's own lives, whichever ends first.
     pub ttl: Option<Duration>,
     pub agent: String,
@@ -40,7 +42,7 @@ pub struct NewToken {
 }
 
 /// A session's access to one store. `S` as in `Grant`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment<S = StoreId> {
     pub store: S,
     pub access: Access,
@@ -52,11 +54,11 @@ pub struct Attachment<S = StoreId> {
 }
 
 /// A session's attachments, all of them, as they should be from now on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AttachSession {
     pub session: SessionId,
     pub agent: String,
-    pub attachments: Vec<Attachment<String>>,
+    pub attachments: Vec<Attachment<StoreRef>>,
     pub ttl: Option<Duration>,
     /// Issue a further token for a session that has one.
     pub new_token: bool,

@@ -1,9 +1,10 @@
 //! Access: proto/reverie/memory/v1/access.proto.
 
 use domain::access::{Access, AttachSession, Attachment, Grant, Grants, NewToken, Principal, Role, Scope, Token};
-use domain::id::{DreamId, SessionId, StoreId, TokenId};
+use domain::id::{DreamId, SessionId, TokenId};
 use domain::limits::{ATTACHMENTS_MAX, GRANTS_MAX, TEXT_BYTES_MAX};
 use domain::path::Prefix;
+use domain::store::StoreRef;
 use domain::{Error, Result};
 
 use crate::convert::version::required_time;
@@ -79,7 +80,7 @@ impl From<Scope> for pb::Scope {
 }
 
 /// A scope as asked for: stores by id or handle, at most limits::GRANTS_MAX grants.
-pub fn to_new_scope(field: &str, scope: Option<pb::Scope>) -> Result<Scope<String>> {
+pub fn to_new_scope(field: &str, scope: Option<pb::Scope>) -> Result<Scope<StoreRef>> {
     let scope = scope.ok_or_else(|| Error::invalid(field, "must be set"))?;
     if scope.grants.len() > GRANTS_MAX {
         let count = scope.grants.len();
@@ -88,7 +89,7 @@ pub fn to_new_scope(field: &str, scope: Option<pb::Scope>) -> Result<Scope<Strin
             format!("has {count} grants, at most {GRANTS_MAX} are allowed"),
         ));
     }
-    to_scope_with(field, scope, |field, store| named(field, store))
+    to_scope_with(field, scope, to_store)
 }
 
 /// A scope as answered: stores by id.
@@ -97,7 +98,7 @@ pub fn to_scope(field: &str, scope: Option<pb::Scope>) -> Result<Scope> {
     to_scope_with(field, scope, |field, store| store.parse().map_err(|e: Error| e.within(field)))
 }
 
-fn to_scope_with<S>(field: &str, scope: pb::Scope, store: impl Fn(&str, String) -> Result<S>) -> Result<Scope<S>> {
+fn to_scope_with<S>(field: &str, scope: pb::Scope, store: impl Fn(&str, &str) -> Result<S>) -> Result<Scope<S>> {
     let mut violations = Violations::default();
     let role = violations.take(to_role(&format!("{field}.role"), scope.role));
     if scope.all_stores && !scope.grants.is_empty() {
@@ -106,7 +107,7 @@ fn to_scope_with<S>(field: &str, scope: pb::Scope, store: impl Fn(&str, String) 
     let mut grants = Vec::with_capacity(scope.grants.len());
     for (i, grant) in scope.grants.into_iter().enumerate() {
         let field = format!("{field}.grants[{i}]");
-        let name = violations.take(store(&format!("{field}.store"), grant.store));
+        let name = violations.take(store(&format!("{field}.store"), &grant.store));
         let access = violations.take(to_access(&format!("{field}.access"), grant.access));
         let prefix = violations.take(to_prefix(&format!("{field}.path_prefix"), &grant.path_prefix));
         if let (Some(store), Some(access), Some(prefix)) = (name, access, prefix) {
@@ -117,11 +118,11 @@ fn to_scope_with<S>(field: &str, scope: pb::Scope, store: impl Fn(&str, String) 
     violations.finish(role.map(|role| Scope { role, grants }))
 }
 
-fn named(field: &str, store: String) -> Result<String> {
+fn to_store(field: &str, store: &str) -> Result<StoreRef> {
     if store.is_empty() {
         return Err(Error::invalid(field, "must be a store's id or handle"));
     }
-    text::to_name(field, store)
+    store.parse().map_err(|e: Error| e.within(field))
 }
 
 fn to_prefix(field: &str, prefix: &str) -> Result<Prefix> {
@@ -238,10 +239,10 @@ pub fn to_attach_session(request: pb::AttachSessionRequest) -> Result<AttachSess
     violations.finish(attach)
 }
 
-fn to_attachment(field: &str, attachment: pb::Attachment) -> Result<Attachment<String>> {
+fn to_attachment(field: &str, attachment: pb::Attachment) -> Result<Attachment<StoreRef>> {
     let name = |part: &str| format!("{field}.{part}");
     let mut violations = Violations::default();
-    let store = violations.take(named(&name("store"), attachment.store));
+    let store = violations.take(to_store(&name("store"), &attachment.store));
     let access = violations.take(to_access(&name("access"), attachment.access));
     let prefix = violations.take(to_prefix(&name("path_prefix"), &attachment.path_prefix));
     let instructions = violations.take(text::to_text(&name("instructions"), attachment.instructions, TEXT_BYTES_MAX));
@@ -272,10 +273,11 @@ pub fn from_attachment(attachment: Attachment, handle: &str) -> pb::Attachment {
 
 /// What a client reads from an answer.
 pub fn to_attachment_answer(field: &str, attachment: pb::Attachment) -> Result<Attachment> {
-    let attachment = to_attachment(field, attachment)?;
-    let store: StoreId = attachment.store.parse().map_err(|e: Error| e.within(&format!("{field}.store")))?;
-    let Attachment { access, prefix, instructions, mount_path, .. } = attachment;
-    Ok(Attachment { store, access, prefix, instructions, mount_path })
+    let Attachment { store, access, prefix, instructions, mount_path } = to_attachment(field, attachment)?;
+    match store {
+        StoreRef::Id(store) => Ok(Attachment { store, access, prefix, instructions, mount_path }),
+        StoreRef::Handle(_) => Err(Error::invalid(format!("{field}.store"), "must be a store's id")),
+    }
 }
 
 /// Who a credential stands for, with the grants in force.

@@ -1,5 +1,5 @@
 use domain::Timestamp;
-use domain::id::WorkspaceId;
+use domain::id::{StoreId, WorkspaceId};
 
 use super::*;
 
