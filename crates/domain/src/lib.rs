@@ -11,6 +11,7 @@ pub mod diff;
 pub mod dream;
 pub mod error;
 pub mod handle;
+pub mod history;
 pub mod id;
 pub mod limits;
 pub mod memory;
