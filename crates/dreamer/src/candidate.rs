@@ -51,8 +51,8 @@ pub enum NoteKind {
 /// or says nothing about it. Copied events count for nothing.
 ///
 /// A *template* is one line in which `<*>` stands for one or more characters of that line, and a space
-/// for any white space. It matches a line as a whole, after trimming. Only the first
-/// `LINE_BYTES_MAX` bytes of a line are looked at; a longer one's template ends with `<*>`.
+/// for any white space. It matches a line as a whole, after trimming. It is made of the first
+/// `LINE_BYTES_MAX` bytes of a line; a longer one's ends with `<*>`, for the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Probe {
     /// An error of `tool` (empty: any) in which some line, or some string inside it where it is JSON,
@@ -94,7 +94,7 @@ pub enum Probe {
     Store,
 }
 
-/// Bytes of a line that templates look at.
+/// Bytes of a line that its template is made of.
 pub const LINE_BYTES_MAX: usize = 300;
 
 /// One way in which a session's state-changing calls differ from a sibling's.

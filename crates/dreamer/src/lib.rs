@@ -5,8 +5,22 @@
 //! code that shares nothing with the miners. Same input in any order, same bytes out: there is no
 //! clock, no randomness and no map with an arbitrary order in here.
 
+pub mod analyse;
+pub mod arguments;
+pub mod calls;
 pub mod candidate;
+pub mod cluster;
 pub mod config;
+pub mod failure;
+pub mod miners;
+pub mod normalise;
+pub mod pool;
+pub mod prose;
+pub mod reduce;
+pub mod stats;
+mod wording;
 
+pub use analyse::{Analysis, analyse};
 pub use candidate::{Candidate, Fact, NoteKind, Probe};
 pub use config::Config;
+pub use reduce::reduce;

@@ -1,0 +1,258 @@
+//! Errors and what repaired them: after an error of a tool, the first call of that tool among the next three
+//! calls that succeeded, and the arguments in which the two differ.
+//!
+//! The test behind *shown* is a sign test over sessions: of those that tried this edit after this error, the
+//! share in which it worked, against a coin.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::dream::{Evidence, Tier};
+
+use super::error::{Group, applies_to_tool};
+use crate::analyse::{Analysis, Call, CallOutcome, Failure};
+use crate::arguments::{changed, plain};
+use crate::candidate::{Candidate, NoteKind, Probe};
+use crate::config::Config;
+use crate::pool::{Pool, evidence, tier_of_counts};
+use crate::stats::{benjamini_hochberg, sign_test};
+use crate::wording::{code, list, short, tally};
+
+/// How many calls after an error count as its repair.
+const WITHIN_CALLS: usize = 3;
+/// The share of tries that must have worked before a repair is advice.
+const WORKED_MIN: f64 = 0.8;
+
+/// One edit after one error, in all sessions that tried it.
+struct Repair<'a> {
+    group: usize,
+    arguments: Vec<String>,
+    worked: BTreeMap<usize, Vec<Tried<'a>>>,
+    failed: BTreeSet<usize>,
+}
+
+#[derive(Clone, Copy)]
+struct Tried<'a> {
+    failure: &'a Failure,
+    before: &'a Call,
+    after: &'a Call,
+}
+
+/// The repairs, and the places of the groups whose error they tell in full.
+pub fn mine(pool: &Pool<'_>, groups: &[Group<'_>], config: &Config) -> (Vec<Candidate>, BTreeSet<usize>) {
+    let mut repairs: Vec<Repair<'_>> = Vec::new();
+    for (i, group) in groups.iter().enumerate() {
+        repairs.extend(repairs_of(pool, i, group));
+    }
+    repairs.retain(|repair| repair.worked.len() >= config.sessions_min);
+    let p: Vec<f64> =
+        repairs.iter().map(|r| sign_test(r.worked.len() as u64, (r.worked.len() + r.failed.len()) as u64)).collect();
+    let q = benjamini_hochberg(&p, p.len());
+    let mut told = BTreeSet::new();
+    let mut candidates = Vec::new();
+    for (repair, q) in repairs.iter().zip(q) {
+        if 2 * repair.worked.len() >= groups[repair.group].failures.len() {
+            told.insert(repair.group);
+        }
+        candidates.push(candidate(pool, &groups[repair.group], repair, q <= config.q_max));
+    }
+    candidates.extend(groups.iter().filter_map(|group| retried(pool, group, config)));
+    (candidates, told)
+}
+
+fn repairs_of<'a>(pool: &Pool<'a>, place: usize, group: &Group<'a>) -> Vec<Repair<'a>> {
+    let mut edits: BTreeMap<Vec<String>, Repair<'a>> = BTreeMap::new();
+    for (session, failures) in &group.failures {
+        let analysis = pool.sessions[*session];
+        for failure in failures {
+            let Some(call) = failure.call else { continue };
+            let before = &analysis.calls[call];
+            for after in tries(analysis, call) {
+                let arguments = changed(&before.arguments, &after.arguments);
+                let repair = edits.entry(arguments.clone()).or_insert_with(|| Repair {
+                    group: place,
+                    arguments,
+                    worked: BTreeMap::new(),
+                    failed: BTreeSet::new(),
+                });
+                if after.outcome == CallOutcome::Ok {
+                    repair.worked.entry(*session).or_default().push(Tried { failure, before, after });
+                } else {
+                    repair.failed.insert(*session);
+                }
+            }
+        }
+    }
+    for repair in edits.values_mut() {
+        repair.failed.retain(|session| !repair.worked.contains_key(session));
+    }
+    edits.into_values().collect()
+}
+
+/// The calls of the same tool soon after, up to the first that succeeded.
+fn tries(analysis: &Analysis, call: usize) -> Vec<&Call> {
+    let tool = &analysis.calls[call].tool;
+    let soon = analysis.calls[call + 1..].iter().take(WITHIN_CALLS).filter(|c| c.tool == *tool);
+    let mut tries = Vec::new();
+    for next in soon.filter(|c| c.outcome != CallOutcome::Open) {
+        tries.push(next);
+        if next.outcome == CallOutcome::Ok {
+            break;
+        }
+    }
+    tries
+}
+
+fn candidate(pool: &Pool<'_>, group: &Group<'_>, repair: &Repair<'_>, significant: bool) -> Candidate {
+    let sessions: BTreeSet<usize> = repair.worked.keys().copied().collect();
+    let support = pool.support(&sessions, repair.failed.len());
+    let share = sessions.len() as f64 / (sessions.len() + repair.failed.len()) as f64;
+    let mut tier = tier_of_counts(&support);
+    let is_shown = tier == Tier::Recurrent && significant && share >= WORKED_MIN && pool.tasks_among(&sessions) >= 2;
+    if is_shown && !repair.arguments.is_empty() {
+        tier = Tier::Shown;
+    }
+    let edits: Vec<String> = repair.arguments.iter().map(|name| edit(name, repair)).collect();
+    let (tool, example) = (code(group.tool), code(&short(group.example(), 200)));
+    let names: Vec<String> = repair.arguments.iter().map(|n| argument_name(n)).collect();
+    let (title, what) = if repair.arguments.is_empty() {
+        (
+            format!("{tool} fails and works again when repeated: {}", short(group.example(), 60)),
+            "The same call, repeated as it was, succeeded".to_owned(),
+        )
+    } else {
+        (
+            format!("{tool} fails ({}): change {}", short(group.example(), 50), list(&names)),
+            format!("The call succeeded after this change: {}", edits.join("; ")),
+        )
+    };
+    let claim = format!("{tool} fails with {example}. {what}. {}", tally(tier, &support));
+    let advice = (tier == Tier::Shown).then(|| format!("When {tool} fails with {example}, {}.", instruction(repair)));
+    let (first_seen, last_seen) = pool.first_and_last(&sessions);
+    let pieces = repair.worked.values().map(|tries| tries.iter().flat_map(|t| t.evidence()).collect());
+    Candidate {
+        kind: NoteKind::Pitfall,
+        reason: "error_repair".to_owned(),
+        key: format!("{}|{}|{}", group.tool, group.template, repair.arguments.join(",")),
+        title,
+        claim,
+        advice,
+        applies_when: applies_to_tool(group.tool),
+        tier,
+        support,
+        evidence: evidence(pieces.collect()),
+        probe: Probe::ErrorRepair {
+            tool: group.tool.to_owned(),
+            template: group.template.clone(),
+            arguments: repair.arguments.clone(),
+            within_calls: WITHIN_CALLS as u32,
+        },
+        fact: None,
+        first_seen,
+        last_seen,
+        author: "error-repair/1".to_owned(),
+    }
+}
+
+impl Tried<'_> {
+    fn evidence(&self) -> [Evidence; 3] {
+        [self.failure.evidence.clone(), self.before.evidence.clone(), self.after.evidence.clone()]
+    }
+}
+
+/// The values that an argument had before and after, over all sessions.
+fn values<'a>(name: &str, repair: &'a Repair<'_>) -> (Vec<Option<&'a String>>, Vec<Option<&'a String>>) {
+    let tries = || repair.worked.values().flatten();
+    let before = tries().map(|t| t.before.arguments.get(name)).collect();
+    let after = tries().map(|t| t.after.arguments.get(name)).collect();
+    (before, after)
+}
+
+fn edit(name: &str, repair: &Repair<'_>) -> String {
+    let (before, after) = values(name, repair);
+    let argument = code(&argument_name(name));
+    let examples = |values: &[Option<&String>]| {
+        let distinct: BTreeSet<String> = values.iter().flatten().map(|v| short(&plain(v), 60)).collect();
+        let shown: Vec<String> = distinct.iter().take(3).map(|v| code(v)).collect();
+        format!("{}{}", shown.join(", "), if distinct.len() > 3 { ", ..." } else { "" })
+    };
+    if before.iter().all(Option::is_none) {
+        format!("{argument} added ({})", examples(&after))
+    } else if after.iter().all(Option::is_none) {
+        format!("{argument} left out (was {})", examples(&before))
+    } else {
+        format!("{argument} changed from {} to {}", examples(&before), examples(&after))
+    }
+}
+
+fn instruction(repair: &Repair<'_>) -> String {
+    let parts: Vec<String> = repair
+        .arguments
+        .iter()
+        .map(|name| {
+            let (before, after) = values(name, repair);
+            let argument = code(&argument_name(name));
+            let only: BTreeSet<&String> = after.iter().flatten().copied().collect();
+            let to = match only.iter().next() {
+                Some(value) if only.len() == 1 => format!(" to {}", code(&short(&plain(value), 60))),
+                _ => String::new(),
+            };
+            if before.iter().all(Option::is_none) {
+                format!("pass {argument}{}", to.replace(" to ", " = "))
+            } else if after.iter().all(Option::is_none) {
+                format!("leave out {argument}")
+            } else {
+                format!("change {argument}{to}")
+            }
+        })
+        .collect();
+    parts.join(" and ")
+}
+
+fn argument_name(name: &str) -> String {
+    if name.is_empty() { "the argument".to_owned() } else { name.to_owned() }
+}
+
+/// Retries without a change that failed again.
+fn retried(pool: &Pool<'_>, group: &Group<'_>, config: &Config) -> Option<Candidate> {
+    let mut found: BTreeMap<usize, Vec<Evidence>> = BTreeMap::new();
+    for (session, failures) in &group.failures {
+        let analysis = pool.sessions[*session];
+        for failure in failures {
+            let Some(call) = failure.call else { continue };
+            let before = &analysis.calls[call];
+            let next = analysis.calls[call + 1..].iter().find(|c| c.tool == before.tool);
+            if let Some(again) = next.filter(|c| c.outcome == CallOutcome::Failed && c.arguments == before.arguments) {
+                let pieces = [failure.evidence.clone(), before.evidence.clone(), again.evidence.clone()];
+                found.entry(*session).or_default().extend(pieces);
+            }
+        }
+    }
+    if found.len() < config.sessions_min {
+        return None;
+    }
+    let sessions: BTreeSet<usize> = found.keys().copied().collect();
+    let support = pool.support(&sessions, 0);
+    let tier = tier_of_counts(&support);
+    let (first_seen, last_seen) = pool.first_and_last(&sessions);
+    let (tool, example) = (code(group.tool), code(&short(group.example(), 200)));
+    Some(Candidate {
+        kind: NoteKind::Pitfall,
+        reason: "retry_unchanged".to_owned(),
+        key: format!("{}|{}", group.tool, group.template),
+        title: format!("{tool} repeated unchanged fails again: {}", short(group.example(), 60)),
+        claim: format!(
+            "After {example}, {tool} was called again with the same arguments and failed again. {}",
+            tally(tier, &support)
+        ),
+        advice: None,
+        applies_when: applies_to_tool(group.tool),
+        tier,
+        support,
+        evidence: evidence(found.into_values().collect()),
+        probe: Probe::RetriedUnchanged { tool: group.tool.to_owned(), template: group.template.clone() },
+        fact: None,
+        first_seen,
+        last_seen,
+        author: "error-repair/1".to_owned(),
+    })
+}

@@ -1,0 +1,340 @@
+//! Sibling diff: within one task, what a failed session did otherwise than the nearest successful one, in
+//! state-changing calls (see `acts`). The nearest is the one with the fewest differences.
+//!
+//! Each task gives an episode. A difference that comes back over tasks gives a rule, which is advice only if it
+//! separates failures from successes in two tasks or more, with an odds ratio of two or more (Mantel-Haenszel
+//! over tasks), and passes a permutation test: outcomes are shuffled within tasks, siblings chosen anew, always
+//! by the same permutations; Benjamini-Hochberg over all differences tested.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::dream::{Evidence, Tier};
+
+use super::acts::{Act, Finding, acts, differences, distinct};
+use super::error::applies_to_tool;
+use crate::arguments::plain;
+use crate::candidate::{CallDifference, Candidate, Difference, NoteKind, Probe};
+use crate::config::Config;
+use crate::pool::{Pool, Task, evidence, tier_of_counts};
+use crate::stats::{Shuffler, Stratum, benjamini_hochberg, cochran_mantel_haenszel, permutation_p};
+use crate::wording::{code, count, short, tally};
+
+/// Sessions of one task that are compared; of more, the first by digest.
+const SIBLINGS_MAX: usize = 200;
+/// Differences that one episode tells.
+const TOLD_MAX: usize = 4;
+const PERMUTATIONS: u64 = 999;
+const ODDS_RATIO_MIN: f64 = 2.0;
+/// The share of the sessions with a difference that failed, from which it may be advice.
+const FAILED_SHARE_MIN: f64 = 0.8;
+
+/// The sessions of one task that have outcomes, and how each differs from each.
+struct Siblings<'a> {
+    task: &'a Task,
+    /// Places in the pool.
+    members: Vec<usize>,
+    succeeded: Vec<bool>,
+    /// `findings[i][j]`: what i did otherwise than j.
+    findings: Vec<Vec<Vec<Finding<'a>>>>,
+    /// The same as places in `Comparison::kinds`, each once.
+    kinds: Vec<Vec<Vec<usize>>>,
+}
+
+pub fn mine(pool: &Pool<'_>, config: &Config) -> Vec<Candidate> {
+    let mut kinds: BTreeMap<CallDifference, usize> = BTreeMap::new();
+    let tasks: Vec<Siblings<'_>> = pool.tasks.iter().filter_map(|task| siblings(pool, task, &mut kinds)).collect();
+    let mut names: Vec<&CallDifference> = vec![&PLACEHOLDER; kinds.len()];
+    kinds.iter().for_each(|(kind, place)| names[*place] = kind);
+    let mut candidates: Vec<Candidate> = tasks.iter().filter_map(|task| episode(pool, task)).collect();
+    candidates.extend(rules(pool, &tasks, &names, config));
+    candidates
+}
+
+static PLACEHOLDER: CallDifference =
+    CallDifference { tool: String::new(), difference: Difference::Missing, argument: String::new() };
+
+fn siblings<'a>(pool: &Pool<'a>, task: &'a Task, kinds: &mut BTreeMap<CallDifference, usize>) -> Option<Siblings<'a>> {
+    let with_outcome = task.members.iter().filter_map(|i| pool.sessions[*i].succeeded.map(|s| (*i, s)));
+    let (members, succeeded): (Vec<usize>, Vec<bool>) = with_outcome.take(SIBLINGS_MAX).unzip();
+    if !succeeded.contains(&true) || !succeeded.contains(&false) {
+        return None;
+    }
+    let acts: Vec<Vec<Act<'a>>> = members.iter().map(|i| acts(pool.sessions[*i])).collect();
+    let findings: Vec<Vec<Vec<Finding<'a>>>> =
+        acts.iter().map(|ours| acts.iter().map(|theirs| differences(ours, theirs)).collect()).collect();
+    let mut place = |difference: CallDifference| {
+        let next = kinds.len();
+        *kinds.entry(difference).or_insert(next)
+    };
+    let kinds = findings
+        .iter()
+        .map(|row| row.iter().map(|of| distinct(of).into_keys().map(&mut place).collect()).collect())
+        .collect();
+    Some(Siblings { task, members, succeeded, findings, kinds })
+}
+
+impl<'a> Siblings<'a> {
+    /// The successful session, other than i itself, from which i differs least; the first by digest of equals.
+    fn nearest(&self, i: usize, succeeded: &[bool]) -> Option<usize> {
+        let others = (0..self.members.len()).filter(|j| *j != i && succeeded[*j]);
+        others.min_by_key(|j| (self.findings[i][*j].len(), *j))
+    }
+
+    fn of_nearest(&self, i: usize) -> &[Finding<'a>] {
+        self.nearest(i, &self.succeeded).map_or(&[], |j| self.findings[i][j].as_slice())
+    }
+}
+
+fn episode(pool: &Pool<'_>, task: &Siblings<'_>) -> Option<Candidate> {
+    let mut shown: BTreeMap<CallDifference, Vec<(usize, Finding<'_>)>> = BTreeMap::new();
+    let places = |outcome: bool| (0..task.members.len()).filter(move |i| task.succeeded[*i] == outcome);
+    for i in places(false) {
+        for (difference, finding) in distinct(task.of_nearest(i)) {
+            shown.entry(difference).or_default().push((i, finding));
+        }
+    }
+    let mut told: Vec<(CallDifference, Vec<(usize, Finding<'_>)>)> = shown.into_iter().collect();
+    told.sort_by_key(|(_, by)| std::cmp::Reverse(by.len()));
+    told.truncate(TOLD_MAX);
+    let (first, _) = told.first()?;
+    let kinds: BTreeSet<&CallDifference> = told.iter().map(|(difference, _)| difference).collect();
+    let shows = |i: usize| task.of_nearest(i).iter().any(|f| kinds.contains(&f.difference));
+    let (against, without): (Vec<usize>, Vec<usize>) = places(true).partition(|i| shows(*i));
+    let failed: BTreeSet<usize> = told.iter().flat_map(|(_, by)| by.iter().map(|(i, _)| *i)).collect();
+    let sessions: BTreeSet<usize> = failed.iter().chain(&without).map(|i| task.members[*i]).collect();
+    let support = pool.support(&sessions, against.len());
+    let (first_seen, last_seen) = pool.first_and_last(&sessions);
+    let failures = places(false).count() as u64;
+    let sentences: Vec<String> = told.iter().map(|(_, by)| sentence(by, failures)).collect();
+    let name = if task.task.key.is_empty() {
+        format!("Sessions about \"{}\"", task.task.label)
+    } else {
+        format!("Task {}", task.task.key)
+    };
+    let claim = format!(
+        "{name}: {} compared with {}. {} {}",
+        count(failures, "failed session"),
+        count(places(true).count() as u64, "successful one"),
+        sentences.join(" "),
+        tally(Tier::Seen, &support)
+    );
+    let mut pieces: BTreeMap<usize, Vec<Evidence>> = BTreeMap::new();
+    for (i, finding) in told.iter().flat_map(|(_, by)| by) {
+        pieces.entry(task.members[*i]).or_default().extend(finding.failed.iter().map(|act| act.evidence.clone()));
+        if let Some(j) = task.nearest(*i, &task.succeeded) {
+            pieces.entry(task.members[j]).or_default().extend(finding.succeeded.iter().map(|act| act.evidence.clone()));
+        }
+    }
+    let digests = || task.members.iter().map(|i| pool.sessions[*i].digest).collect();
+    Some(Candidate {
+        kind: NoteKind::Pitfall,
+        reason: "sibling_episode".to_owned(),
+        key: if task.task.key.is_empty() { format!("~{}", task.task.label) } else { task.task.key.clone() },
+        title: short(&format!("{name}: failed sessions {}", in_short(first)), 100),
+        claim,
+        advice: None,
+        applies_when: BTreeMap::from([("task".to_owned(), task.task.label.clone())]),
+        tier: Tier::Seen,
+        support,
+        evidence: evidence(pieces.into_values().collect()),
+        probe: Probe::SiblingEpisode {
+            task: task.task.key.clone(),
+            sessions: if task.task.key.is_empty() { digests() } else { Vec::new() },
+            differences: told.iter().map(|(difference, _)| difference.clone()).collect(),
+        },
+        fact: None,
+        first_seen,
+        last_seen,
+        author: "sibling-diff/1".to_owned(),
+    })
+}
+
+fn in_short(difference: &CallDifference) -> String {
+    let tool = code(&difference.tool);
+    match difference.difference {
+        Difference::Missing => format!("left out {tool}"),
+        Difference::Extra => format!("called {tool}, successful ones did not"),
+        Difference::WrongArgument => format!("called {tool} with another {}", code(&difference.argument)),
+    }
+}
+
+fn sentence(by: &[(usize, Finding<'_>)], failures: u64) -> String {
+    let Some((_, finding)) = by.first() else { return String::new() };
+    let of = format!("{} of {}", by.len(), count(failures, "failed session"));
+    let tool = code(&finding.difference.tool);
+    let call = |act: &Option<Act<'_>>| act.as_ref().map_or(String::new(), rendered);
+    match finding.difference.difference {
+        Difference::Missing => format!("{of} did not call {tool}; the success called it{}.", call(&finding.succeeded)),
+        Difference::Extra => format!("{of} called {tool}{}; the success did not.", call(&finding.failed)),
+        Difference::WrongArgument => {
+            let value = |act: &Option<Act<'_>>| {
+                let value = act.as_ref().and_then(|act| act.arguments.get(&finding.difference.argument));
+                value.map_or("nothing".to_owned(), |v| code(&short(&plain(v), 80)))
+            };
+            format!(
+                "{of} called {tool} with another {}: {} where the success had {}.",
+                code(&finding.difference.argument),
+                value(&finding.failed),
+                value(&finding.succeeded)
+            )
+        }
+    }
+}
+
+/// " (id=7, to=x)", at most three arguments.
+fn rendered(act: &Act<'_>) -> String {
+    let shown: Vec<String> =
+        act.arguments.iter().take(3).map(|(name, value)| format!("{name}={}", short(&plain(value), 40))).collect();
+    if shown.is_empty() { String::new() } else { format!(" with {}", code(&shown.join(", "))) }
+}
+
+/// How a difference spreads over the tasks, under one labelling.
+fn statistic(tasks: &[Siblings<'_>], labels: &[Vec<bool>], kinds: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; kinds];
+    for (task, succeeded) in tasks.iter().zip(labels) {
+        let all = succeeded.len() as f64;
+        let successes = succeeded.iter().filter(|s| **s).count() as f64;
+        for (i, success) in succeeded.iter().enumerate() {
+            let Some(j) = task.nearest(i, succeeded) else { continue };
+            let weight = if *success { -1.0 / successes } else { 1.0 / (all - successes) };
+            task.kinds[i][j].iter().for_each(|kind| sums[*kind] += weight);
+        }
+    }
+    sums
+}
+
+fn rules(pool: &Pool<'_>, tasks: &[Siblings<'_>], names: &[&CallDifference], config: &Config) -> Vec<Candidate> {
+    let mut spread: Vec<BTreeMap<usize, Stratum>> = vec![BTreeMap::new(); names.len()];
+    let mut failed: Vec<BTreeMap<usize, Vec<Evidence>>> = vec![BTreeMap::new(); names.len()];
+    let mut against: Vec<usize> = vec![0; names.len()];
+    for (t, task) in tasks.iter().enumerate() {
+        for i in 0..task.members.len() {
+            let Some(j) = task.nearest(i, &task.succeeded) else { continue };
+            for kind in &task.kinds[i][j] {
+                let stratum = spread[*kind].entry(t).or_default();
+                if task.succeeded[i] {
+                    against[*kind] += 1;
+                    stratum.with_succeeded += 1;
+                } else {
+                    stratum.with_failed += 1;
+                    let finding = distinct(&task.findings[i][j]).remove(names[*kind]);
+                    let acts = finding.into_iter().flat_map(|f| [f.failed, f.succeeded]).flatten();
+                    let pieces = failed[*kind].entry(task.members[i]).or_default();
+                    pieces.extend(acts.map(|act| act.evidence.clone()));
+                }
+            }
+        }
+    }
+    let tested: Vec<usize> = (0..names.len())
+        .filter(|kind| {
+            let in_tasks = spread[*kind].values().filter(|s| s.with_failed > 0).count();
+            in_tasks >= 2 && failed[*kind].len() >= config.sessions_min.max(3)
+        })
+        .collect();
+    let q = benjamini_hochberg(&permuted(tasks, &tested, names.len()), tested.len());
+    let mut candidates = Vec::new();
+    for (kind, q) in tested.into_iter().zip(q) {
+        if against[kind] >= failed[kind].len() {
+            continue;
+        }
+        let strata: Vec<Stratum> = spread[kind].iter().map(|(t, stratum)| whole(&tasks[*t], *stratum)).collect();
+        let separated = strata.iter().filter(|s| s.with_failed > 0 && s.with_succeeded == 0).count();
+        let share = failed[kind].len() as f64 / (failed[kind].len() + against[kind]) as f64;
+        let is_shown = q <= config.q_max
+            && separated >= 2
+            && share >= FAILED_SHARE_MIN
+            && cochran_mantel_haenszel(&strata).odds_ratio >= ODDS_RATIO_MIN;
+        candidates.push(rule(pool, names[kind], std::mem::take(&mut failed[kind]), against[kind], separated, is_shown));
+    }
+    candidates
+}
+
+/// The p value of each difference tested.
+fn permuted(tasks: &[Siblings<'_>], tested: &[usize], kinds: usize) -> Vec<f64> {
+    if tested.is_empty() {
+        return Vec::new();
+    }
+    let mut labels: Vec<Vec<bool>> = tasks.iter().map(|task| task.succeeded.clone()).collect();
+    let observed = statistic(tasks, &labels, kinds);
+    let mut as_extreme = vec![0; tested.len()];
+    let mut shuffler = Shuffler::new(0);
+    for _ in 0..PERMUTATIONS {
+        labels.iter_mut().for_each(|of_task| shuffler.shuffle(of_task));
+        let sums = statistic(tasks, &labels, kinds);
+        for (count, kind) in as_extreme.iter_mut().zip(tested) {
+            *count += u64::from(sums[*kind] >= observed[*kind] - 1e-9);
+        }
+    }
+    as_extreme.into_iter().map(|count| permutation_p(count, PERMUTATIONS)).collect()
+}
+
+fn whole(task: &Siblings<'_>, with: Stratum) -> Stratum {
+    let successes = task.succeeded.iter().filter(|s| **s).count() as u64;
+    let failures = task.succeeded.len() as u64 - successes;
+    Stratum { without_failed: failures - with.with_failed, without_succeeded: successes - with.with_succeeded, ..with }
+}
+
+fn rule(
+    pool: &Pool<'_>,
+    difference: &CallDifference,
+    failed: BTreeMap<usize, Vec<Evidence>>,
+    against: usize,
+    separated: usize,
+    is_shown: bool,
+) -> Candidate {
+    let sessions: BTreeSet<usize> = failed.keys().copied().collect();
+    let support = pool.support(&sessions, against);
+    let (first_seen, last_seen) = pool.first_and_last(&sessions);
+    let counted = tier_of_counts(&support);
+    let tier = if is_shown && counted == Tier::Recurrent { Tier::Shown } else { counted };
+    let tool = code(&difference.tool);
+    let argument = code(&difference.argument);
+    let (what, advice) = match difference.difference {
+        Difference::Missing => (
+            format!("ended without a call of {tool} that the nearest successful session of the task made"),
+            format!(
+                "Before ending, check whether {tool} is still due: successful sessions of the same tasks called it."
+            ),
+        ),
+        Difference::Extra => (
+            format!("called {tool} where the nearest successful session of the task did not"),
+            format!(
+                "Before calling {tool}, check that the task asks for it: successful sessions of the same tasks did without."
+            ),
+        ),
+        Difference::WrongArgument => (
+            format!("called {tool} with another {argument} than the nearest successful session of the task"),
+            format!("Check {argument} before calling {tool}: failed sessions of the same tasks differed in it."),
+        ),
+    };
+    let tasks = pool.tasks_among(&sessions) as u64;
+    let claim = format!(
+        "{} over {} {what}; in {} no successful session did. {}",
+        count(support.sessions, "failed session"),
+        count(tasks, "task"),
+        count(separated as u64, "task"),
+        tally(tier, &support)
+    );
+    let kind = if difference.difference == Difference::Missing { NoteKind::Procedure } else { NoteKind::Pitfall };
+    Candidate {
+        kind,
+        reason: "sibling_diff".to_owned(),
+        key: format!("{}|{:?}|{}", difference.tool, difference.difference, difference.argument),
+        title: format!("Failed sessions {}", in_short(difference)),
+        claim,
+        advice: (tier == Tier::Shown).then_some(advice),
+        applies_when: applies_to_tool(&difference.tool),
+        tier,
+        support,
+        evidence: evidence(failed.into_values().collect()),
+        probe: Probe::SiblingDiff {
+            tool: difference.tool.clone(),
+            difference: difference.difference,
+            argument: difference.argument.clone(),
+        },
+        fact: None,
+        first_seen,
+        last_seen,
+        author: "sibling-diff/1".to_owned(),
+    }
+}
