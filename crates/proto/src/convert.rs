@@ -3,7 +3,10 @@
 pub mod access;
 pub mod commit;
 pub mod hex;
+pub mod page;
+pub mod session;
 pub mod text;
 pub mod time;
+pub mod transcript;
 pub mod version;
 pub mod violations;

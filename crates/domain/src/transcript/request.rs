@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::id::SessionId;
-use crate::transcript::{Agent, Session, SessionState};
+use crate::transcript::{Agent, Event, Outcome, Session, SessionState};
 
 /// A session to be recorded.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,8 +22,26 @@ pub struct NewSession {
     pub request_id: String,
 }
 
+/// Events to be added to a session's log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Append {
+    pub session: SessionId,
+    /// The seq of the first event; the others follow it.
+    pub first_seq: u64,
+    pub events: Vec<Event>,
+}
+
+/// A session's end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    pub session: SessionId,
+    pub outcome: Option<Outcome>,
+    /// The last seq that the caller knows of, where it wants to be sure.
+    pub last_seq: Option<u64>,
+}
+
 /// Which sessions a listing is about. What is unset or empty is no condition.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SessionFilter {
     /// Sessions that ran at this time or later.
     pub start_time: Option<Timestamp>,
@@ -64,14 +83,6 @@ impl SessionFilter {
             (label, Some(outcome)) => outcome.label == label,
         }
     }
-}
-
-/// One page of sessions, oldest record first.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SessionPage {
-    pub sessions: Vec<Session>,
-    /// Empty at the end.
-    pub next_page_token: String,
 }
 
 /// Something that happened to a session. Cursors are gapless within a workspace, from 1.
@@ -163,7 +174,7 @@ pub struct ImportProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transcript::{Outcome, OutcomeSource};
+    use crate::transcript::OutcomeSource;
 
     fn session() -> Session {
         Session {
