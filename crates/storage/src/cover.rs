@@ -1,0 +1,103 @@
+//! A puncturable pseudo-random function: one seed makes the data key of every serial, until a serial
+//! is punctured; then what is kept makes all the others and no longer that one.
+//!
+//! The tree of Goldreich, Goldwasser and Micali (How to Construct Random Functions, J. ACM 1986),
+//! punctured as Boneh and Waters, and Boyle, Goldwasser and Ivan describe (2013): the seeds beside
+//! the path to the punctured leaf take the place of the seed above it. Children are made by keyed
+//! BLAKE3.
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Bits of a serial: 2.8e14 records. A puncture adds at most this many seeds.
+pub const SERIAL_BITS: u32 = 48;
+
+/// The seeds from which every serial that is not punctured can be made.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Cover {
+    /// Disjoint subtrees, in the order of their serials.
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+struct Node {
+    /// The first serial of the subtree.
+    start: u64,
+    /// The subtree holds 2^height serials.
+    height: u32,
+    seed: [u8; 32],
+}
+
+impl Node {
+    fn contains(&self, serial: u64) -> bool {
+        serial >> self.height == self.start >> self.height
+    }
+
+    fn child(&self, right: bool) -> Node {
+        let height = self.height - 1;
+        let seed = *blake3::keyed_hash(&self.seed, &[u8::from(right)]).as_bytes();
+        Node { start: self.start | u64::from(right) << height, height, seed }
+    }
+
+    /// The child that holds the serial, and the other.
+    fn split(&self, serial: u64) -> (Node, Node) {
+        let right = serial >> (self.height - 1) & 1 == 1;
+        (self.child(right), self.child(!right))
+    }
+}
+
+impl Cover {
+    pub fn new(seed: [u8; 32]) -> Cover {
+        Cover { nodes: vec![Node { start: 0, height: SERIAL_BITS, seed }] }
+    }
+
+    /// The data key of a serial; None where it is punctured.
+    pub fn key(&self, serial: u64) -> Option<[u8; 32]> {
+        let mut node = self.nodes.iter().find(|n| n.contains(serial))?.clone();
+        while node.height > 0 {
+            node = node.split(serial).0;
+        }
+        Some(blake3::derive_key("reverie 2026-11 record data key v1", &node.seed))
+    }
+
+    /// Makes the serial's key impossible to make. True where it was possible before.
+    pub fn puncture(&mut self, serial: u64) -> bool {
+        let Some(at) = self.nodes.iter().position(|n| n.contains(serial)) else { return false };
+        let mut node = self.nodes.remove(at);
+        while node.height > 0 {
+            let (inner, sibling) = node.split(serial);
+            self.nodes.push(sibling);
+            node = inner;
+        }
+        self.nodes.sort_by_key(|n| n.start);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_puncture_takes_its_own_key_and_no_other(seed: [u8; 32], erased in proptest::collection::btree_set(0..1u64 << SERIAL_BITS, 1..12), kept in proptest::collection::btree_set(0..1u64 << SERIAL_BITS, 1..12)) {
+            let whole = Cover::new(seed);
+            let mut cover = whole.clone();
+            for &serial in &erased {
+                prop_assert!(cover.puncture(serial));
+                prop_assert!(!cover.puncture(serial));
+            }
+            for &serial in &erased {
+                prop_assert_eq!(cover.key(serial), None);
+            }
+            // The neighbours of an erased serial are where a mistake would show.
+            let neighbours = erased.iter().flat_map(|s| [s ^ 1, s.saturating_sub(1)]);
+            for serial in kept.iter().copied().chain(neighbours).filter(|s| !erased.contains(s)) {
+                prop_assert_eq!(cover.key(serial), whole.key(serial));
+            }
+            prop_assert!(cover.nodes.len() <= erased.len() * SERIAL_BITS as usize);
+        }
+    }
+}
