@@ -31,6 +31,8 @@ pub struct Analysis {
     pub end: Option<Timestamp>,
     pub calls: Vec<Call>,
     pub failures: Vec<Failure>,
+    /// The agent's last act: how the session ended.
+    pub closing: Option<Evidence>,
     pub moments: Vec<Moment>,
     pub corrections: Vec<Correction>,
     pub assertions: Vec<Assertion>,
@@ -87,6 +89,7 @@ pub fn analyse(transcript: &Transcript, _config: &Config) -> Analysis {
         end: times().max(),
         calls: paired.iter().map(|call| normalised(digest, call)).collect(),
         failures: failures(digest, &transcript.events, &paired),
+        closing: closing(digest, &transcript.events),
         moments: time_lag::read(digest, &transcript.events),
         corrections: correction::read(digest, &transcript.events, &paired),
         assertions: fact::read(digest, &transcript.events),
@@ -120,6 +123,12 @@ fn failures(digest: Digest, events: &[Event], calls: &[CallWithResult<'_>]) -> V
     let of_calls = of_calls.filter_map(|(i, call)| failure(call.result?, call.tool, Some(i)));
     let alone = events.iter().filter(|e| !e.copied && matches!(e.body, Body::Error { .. }));
     of_calls.chain(alone.filter_map(|e| failure(e, "", None))).collect()
+}
+
+fn closing(digest: Digest, events: &[Event]) -> Option<Evidence> {
+    let acts = |e: &&Event| !e.copied && matches!(e.body, Body::Message { .. } | Body::ToolCall { .. });
+    let last = events.iter().rev().filter(acts).find(|e| e.actor == EventActor::Agent && !e.body.text().is_empty())?;
+    Some(Evidence::of_event(digest, last.seq, last.body.text(), 0..last.body.text().len()))
 }
 
 fn task_words(transcript: &Transcript) -> BTreeMap<String, u32> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::dream::Evidence;
+use serde_json::Value;
 
 use crate::analyse::{Analysis, CallOutcome};
 use crate::arguments::{Arguments, plain, unordered};
@@ -120,10 +121,64 @@ fn is_same(a: &Act<'_>, b: &Act<'_>) -> bool {
 fn wrong_arguments(a: &Act<'_>, b: &Act<'_>) -> Vec<String> {
     let names: BTreeSet<&String> = a.arguments.keys().chain(b.arguments.keys()).collect();
     let differ = |name: &&String| match (a.arguments.get(*name), b.arguments.get(*name)) {
-        (Some(x), Some(y)) => x != y && !(is_prose(x) && is_prose(y)),
+        (Some(x), Some(y)) => x != y && !(is_prose(x) && is_prose(y)) && !says_the_same(x, y),
         (x, y) => x != y,
     };
     names.into_iter().filter(differ).cloned().collect()
+}
+
+/// Lists of objects where one side only tells more members of each.
+fn says_the_same(a: &str, b: &str) -> bool {
+    let (Ok(Value::Array(a)), Ok(Value::Array(b))) = (serde_json::from_str(a), serde_json::from_str(b)) else {
+        return false;
+    };
+    let agree = |x: &Value, y: &Value| match (x, y) {
+        (Value::Object(x), Value::Object(y)) => {
+            let shared = x.keys().filter(|name| y.contains_key(*name)).count();
+            shared > 0 && shared == x.len().min(y.len()) && x.iter().all(|(name, v)| y.get(name).is_none_or(|w| v == w))
+        }
+        _ => x == y,
+    };
+    let mut left: Vec<&Value> = b.iter().collect();
+    a.len() == b.len()
+        && a.iter().all(|x| match left.iter().position(|y| agree(x, y)) {
+            Some(at) => {
+                left.remove(at);
+                true
+            }
+            None => false,
+        })
+}
+
+/// Two values of one argument, each shortened to what the other does not have.
+pub fn contrast(a: &str, b: &str) -> (String, String) {
+    if let (Ok(Value::Array(x)), Ok(Value::Array(y))) =
+        (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b))
+    {
+        let only = |own: &[Value], other: &[Value]| {
+            let left: Vec<String> = own.iter().filter(|v| !other.contains(v)).map(in_words).collect();
+            if left.is_empty() { "nothing".to_owned() } else { left.join("; ") }
+        };
+        return (only(&x, &y), only(&y, &x));
+    }
+    (in_words_of(a), in_words_of(b))
+}
+
+/// A canonical value for people: text without quotes, an object as "name value, name value".
+pub fn in_words_of(value: &str) -> String {
+    serde_json::from_str(value).map_or_else(|_| value.to_owned(), |v| in_words(&v))
+}
+
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(members) => {
+            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
+            sorted.iter().map(|(name, v)| format!("{name} {}", in_words(v))).collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(items) => items.iter().map(in_words).collect::<Vec<_>>().join("; "),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
 }
 
 fn is_prose(value: &str) -> bool {
@@ -191,7 +246,16 @@ mod tests {
             ),
             [(Difference::WrongArgument, "ship".into(), "by".into()), (Difference::Extra, "pay".into(), String::new())]
         );
+        let (less, more) = (r#"{"flights":[{"n":1}]}"#, r#"{"flights":[{"n":1,"from":"x"}]}"#);
+        assert_eq!(told(&[act("book", less, &e)], &[act("book", more, &e)]), []);
         assert_eq!(told(&[], &[same()]), [(Difference::Missing, "pay".into(), String::new())]);
         assert_eq!(told(&[same()], &[same(), same()]), [(Difference::Missing, "pay".into(), String::new())]);
+    }
+
+    #[test]
+    fn a_contrast_tells_only_what_differs() {
+        let (a, b) = contrast(r#"[{"n":1},{"n":2,"d":"x"}]"#, r#"[{"n":1},{"n":3,"d":"x"}]"#);
+        assert_eq!((a.as_str(), b.as_str()), ("d x, n 2", "d x, n 3"));
+        assert_eq!(contrast("\"economy\"", "\"business\""), ("economy".to_owned(), "business".to_owned()));
     }
 }

@@ -29,7 +29,7 @@ const BYTES_MAX: usize = 400;
 static CUE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r"(?i)^(?:no|nope|wrong|stop|revert|undo|actually|instead)\b",
-        r"|^(?:\w+[,;:] |please |and |so )*(?:don['’]t|do not|never|always|stop|use|revert|undo)\b",
+        r"|^(?:\w+[,;:] |please |and |so )*(?:don['’]t|do not|never|always|stop|revert|undo)\b",
         r"|\binstead\b|\b(?:that|this|it|which)(?:['’]s| is| was) (?:wrong|not (?:right|correct|what))",
         r"|\bi (?:said|asked for|asked you|meant|told you)\b|\bnot what i\b",
         r"|\b(?:it|that|this|they|which) should (?:not )?(?:be|have)\b|\byou should(?: have|n['’]t| not| always| never)\b",

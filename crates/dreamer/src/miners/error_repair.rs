@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::dream::{Evidence, Tier};
 
+use super::acts::contrast;
 use super::error::{Group, applies_to_tool};
 use crate::analyse::{Analysis, Call, CallOutcome, Failure};
 use crate::arguments::{changed, plain};
@@ -43,7 +44,7 @@ pub fn mine(pool: &Pool<'_>, groups: &[Group<'_>], config: &Config) -> (Vec<Cand
     for (i, group) in groups.iter().enumerate() {
         repairs.extend(repairs_of(pool, i, group));
     }
-    repairs.retain(|repair| repair.worked.len() >= config.sessions_min);
+    repairs.retain(|repair| repair.worked.len() >= config.sessions_min && repair.worked.len() > repair.failed.len());
     let p: Vec<f64> =
         repairs.iter().map(|r| sign_test(r.worked.len() as u64, (r.worked.len() + r.failed.len()) as u64)).collect();
     let q = benjamini_hochberg(&p, p.len());
@@ -176,11 +177,19 @@ fn edit(name: &str, repair: &Repair<'_>) -> String {
         format!("{}{}", shown.join(", "), if distinct.len() > 3 { ", ..." } else { "" })
     };
     if before.iter().all(Option::is_none) {
-        format!("{argument} added ({})", examples(&after))
-    } else if after.iter().all(Option::is_none) {
-        format!("{argument} left out (was {})", examples(&before))
-    } else {
-        format!("{argument} changed from {} to {}", examples(&before), examples(&after))
+        return format!("{argument} added ({})", examples(&after));
+    }
+    if after.iter().all(Option::is_none) {
+        return format!("{argument} left out (was {})", examples(&before));
+    }
+    let pairs: BTreeSet<(String, String)> =
+        before.iter().zip(&after).filter_map(|(b, a)| Some(contrast(b.as_ref()?, a.as_ref()?))).collect();
+    let like = if pairs.len() > 1 { ", for example" } else { "" };
+    match pairs.first() {
+        Some((from, to)) => {
+            format!("{argument} changed{like} from {} to {}", code(&short(from, 80)), code(&short(to, 80)))
+        }
+        None => format!("{argument} changed"),
     }
 }
 

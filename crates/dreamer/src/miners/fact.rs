@@ -19,6 +19,14 @@ use crate::pool::{Pool, evidence, tier_of_counts};
 use crate::prose::{is_name, is_negated, sentences};
 use crate::wording::{short, tally};
 
+/// Distinct values of one attribute of a named thing, beyond which it is no lasting one.
+const NAMED_VALUES_MAX: usize = 3;
+/// The same where the subject is no name.
+const UNNAMED_VALUES_MAX: usize = 2;
+
+/// Who asserts each value of one key: by the value in lower case, then by session.
+type Values<'a> = BTreeMap<String, BTreeMap<usize, Vec<&'a Assertion>>>;
+
 /// (subject, attribute) has a value, somewhere in a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stated {
@@ -178,7 +186,6 @@ pub fn read(digest: Digest, events: &[Event]) -> Vec<Assertion> {
 /// Facts that several sessions assert; and those that one person asserts of a named thing, which alone are no
 /// reason for a note but may correct one (their support is one session).
 pub fn mine(pool: &Pool<'_>, config: &Config) -> Vec<Candidate> {
-    type Values<'a> = BTreeMap<String, BTreeMap<usize, Vec<&'a Assertion>>>;
     let mut by_key: BTreeMap<(&str, &str), Values<'_>> = BTreeMap::new();
     for (i, session) in pool.sessions.iter().enumerate() {
         for assertion in &session.assertions {
@@ -187,13 +194,19 @@ pub fn mine(pool: &Pool<'_>, config: &Config) -> Vec<Candidate> {
             values.entry(i).or_default().push(assertion);
         }
     }
+    by_key.retain(|(subject, _), values| is_one_thing(subject, values));
     let mut candidates = Vec::new();
     for values in by_key.values() {
         for (value, by_session) in values {
             let sessions: BTreeSet<usize> = by_session.keys().copied().collect();
-            let recurs = sessions.len() >= config.sessions_min && !pool.is_one_task(&sessions);
-            let of_person = by_session.values().flatten().any(|a| a.trust >= Trust::User && is_name(&a.stated.subject));
-            if !recurs && (!of_person || pool.is_one_task(&sessions)) {
+            let agents: BTreeSet<&str> = sessions.iter().map(|i| pool.sessions[*i].agent.as_str()).collect();
+            // What one agent says again and again is its manner.
+            let by_person = by_session.values().flatten().any(|a| a.trust >= Trust::User);
+            let recurs = sessions.len() >= config.sessions_min
+                && !pool.is_one_task(&sessions)
+                && (by_person || agents.len() >= 2);
+            let corrects = by_session.values().flatten().any(|a| a.trust >= Trust::User && is_name(&a.stated.subject));
+            if !recurs && (!corrects || pool.is_one_task(&sessions)) {
                 continue;
             }
             let last = by_session.values().flatten().filter_map(|a| a.time).max();
@@ -207,6 +220,18 @@ pub fn mine(pool: &Pool<'_>, config: &Config) -> Vec<Candidate> {
         }
     }
     candidates
+}
+
+/// Whether a key is a thing that has one value at a time. A field of a form ("arrival: 14:30") has another one for
+/// everything that the form is filled in for: it is told by its many values, or by only agents using it.
+fn is_one_thing(subject: &str, values: &Values<'_>) -> bool {
+    if is_name(subject) {
+        let sessions: BTreeSet<usize> = values.values().flat_map(|by_session| by_session.keys().copied()).collect();
+        return values.len() <= NAMED_VALUES_MAX.max(sessions.len() / 4);
+    }
+    let by_person =
+        values.values().flat_map(|by_session| by_session.values().flatten()).any(|a| a.trust >= Trust::User);
+    by_person && values.len() <= UNNAMED_VALUES_MAX
 }
 
 fn candidate(

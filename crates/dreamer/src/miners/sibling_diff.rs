@@ -9,10 +9,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::dream::{Evidence, Tier};
+use domain::transcript::Digest;
 
-use super::acts::{Act, Finding, acts, differences, distinct};
+use super::acts::{Act, Finding, acts, contrast, differences, distinct, in_words_of};
 use super::error::applies_to_tool;
-use crate::arguments::plain;
 use crate::candidate::{CallDifference, Candidate, Difference, NoteKind, Probe};
 use crate::config::Config;
 use crate::pool::{Pool, Task, evidence, tier_of_counts};
@@ -48,6 +48,19 @@ pub fn mine(pool: &Pool<'_>, config: &Config) -> Vec<Candidate> {
     let mut candidates: Vec<Candidate> = tasks.iter().filter_map(|task| episode(pool, task)).collect();
     candidates.extend(rules(pool, &tasks, &names, config));
     candidates
+}
+
+/// What each failed session did otherwise than its nearest successful sibling; those without one are absent.
+pub fn causes(pool: &Pool<'_>) -> BTreeMap<Digest, BTreeSet<CallDifference>> {
+    let tasks = pool.tasks.iter().filter_map(|task| siblings(pool, task, &mut BTreeMap::new()));
+    let mut causes = BTreeMap::new();
+    for task in tasks {
+        for i in (0..task.members.len()).filter(|i| !task.succeeded[*i]) {
+            let digest = pool.sessions[task.members[i]].digest;
+            causes.insert(digest, distinct(task.of_nearest(i)).into_keys().collect());
+        }
+    }
+    causes
 }
 
 static PLACEHOLDER: CallDifference =
@@ -120,9 +133,10 @@ fn episode(pool: &Pool<'_>, task: &Siblings<'_>) -> Option<Candidate> {
     );
     let mut pieces: BTreeMap<usize, Vec<Evidence>> = BTreeMap::new();
     for (i, finding) in told.iter().flat_map(|(_, by)| by) {
-        pieces.entry(task.members[*i]).or_default().extend(finding.failed.iter().map(|act| act.evidence.clone()));
+        let (ours, theirs) = quotes(pool, task, *i, finding);
+        pieces.entry(task.members[*i]).or_default().extend(ours);
         if let Some(j) = task.nearest(*i, &task.succeeded) {
-            pieces.entry(task.members[j]).or_default().extend(finding.succeeded.iter().map(|act| act.evidence.clone()));
+            pieces.entry(task.members[j]).or_default().extend(theirs);
         }
     }
     let digests = || task.members.iter().map(|i| pool.sessions[*i].digest).collect();
@@ -149,6 +163,20 @@ fn episode(pool: &Pool<'_>, task: &Siblings<'_>) -> Option<Candidate> {
     })
 }
 
+/// The call that shows it in the failed session and in its sibling; where one did not make it, how that one ended.
+fn quotes(
+    pool: &Pool<'_>,
+    task: &Siblings<'_>,
+    i: usize,
+    finding: &Finding<'_>,
+) -> (Option<Evidence>, Option<Evidence>) {
+    let quote = |act: &Option<Act<'_>>, place: Option<usize>| match act {
+        Some(act) => Some(act.evidence.clone()),
+        None => pool.sessions[task.members[place?]].closing.clone(),
+    };
+    (quote(&finding.failed, Some(i)), quote(&finding.succeeded, task.nearest(i, &task.succeeded)))
+}
+
 fn in_short(difference: &CallDifference) -> String {
     let tool = code(&difference.tool);
     match difference.difference {
@@ -160,31 +188,40 @@ fn in_short(difference: &CallDifference) -> String {
 
 fn sentence(by: &[(usize, Finding<'_>)], failures: u64) -> String {
     let Some((_, finding)) = by.first() else { return String::new() };
-    let of = format!("{} of {}", by.len(), count(failures, "failed session"));
+    let of = match by.len() as u64 {
+        n if n == failures && n == 1 => "The failed session".to_owned(),
+        n if n == failures => format!("All {n} failed sessions"),
+        n => format!("{n} of {failures} failed sessions"),
+    };
     let tool = code(&finding.difference.tool);
     let call = |act: &Option<Act<'_>>| act.as_ref().map_or(String::new(), rendered);
     match finding.difference.difference {
         Difference::Missing => format!("{of} did not call {tool}; the success called it{}.", call(&finding.succeeded)),
         Difference::Extra => format!("{of} called {tool}{}; the success did not.", call(&finding.failed)),
         Difference::WrongArgument => {
-            let value = |act: &Option<Act<'_>>| {
-                let value = act.as_ref().and_then(|act| act.arguments.get(&finding.difference.argument));
-                value.map_or("nothing".to_owned(), |v| code(&short(&plain(v), 80)))
+            let name = &finding.difference.argument;
+            let value = |act: &Option<Act<'_>>| act.as_ref().and_then(|act| act.arguments.get(name)).cloned();
+            let (ours, theirs) = match (value(&finding.failed), value(&finding.succeeded)) {
+                (Some(ours), Some(theirs)) => contrast(&ours, &theirs),
+                (ours, theirs) => {
+                    let words = |v: Option<String>| v.map_or("nothing".to_owned(), |v| in_words_of(&v));
+                    (words(ours), words(theirs))
+                }
             };
-            format!(
-                "{of} called {tool} with another {}: {} where the success had {}.",
-                code(&finding.difference.argument),
-                value(&finding.failed),
-                value(&finding.succeeded)
-            )
+            let (ours, theirs) = (code(&short(&ours, 100)), code(&short(&theirs, 100)));
+            format!("{of} called {tool} with another {}: {ours} where the success had {theirs}.", code(name))
         }
     }
 }
 
 /// " (id=7, to=x)", at most three arguments.
 fn rendered(act: &Act<'_>) -> String {
-    let shown: Vec<String> =
-        act.arguments.iter().take(3).map(|(name, value)| format!("{name}={}", short(&plain(value), 40))).collect();
+    let shown: Vec<String> = act
+        .arguments
+        .iter()
+        .take(3)
+        .map(|(name, value)| format!("{name}={}", short(&in_words_of(value), 40)))
+        .collect();
     if shown.is_empty() { String::new() } else { format!(" with {}", code(&shown.join(", "))) }
 }
 
@@ -218,9 +255,9 @@ fn rules(pool: &Pool<'_>, tasks: &[Siblings<'_>], names: &[&CallDifference], con
                 } else {
                     stratum.with_failed += 1;
                     let finding = distinct(&task.findings[i][j]).remove(names[*kind]);
-                    let acts = finding.into_iter().flat_map(|f| [f.failed, f.succeeded]).flatten();
+                    let quotes = finding.map(|f| quotes(pool, task, i, &f));
                     let pieces = failed[*kind].entry(task.members[i]).or_default();
-                    pieces.extend(acts.map(|act| act.evidence.clone()));
+                    pieces.extend(quotes.into_iter().flat_map(|(ours, theirs)| [ours, theirs]).flatten());
                 }
             }
         }
@@ -291,7 +328,7 @@ fn rule(
     let argument = code(&difference.argument);
     let (what, advice) = match difference.difference {
         Difference::Missing => (
-            format!("ended without a call of {tool} that the nearest successful session of the task made"),
+            format!("did not call {tool}, which the nearest successful session of the task called"),
             format!(
                 "Before ending, check whether {tool} is still due: successful sessions of the same tasks called it."
             ),
@@ -309,10 +346,13 @@ fn rule(
     };
     let tasks = pool.tasks_among(&sessions) as u64;
     let claim = format!(
-        "{} over {} {what}; in {} no successful session did. {}",
+        "{} over {} {what}. In {} no successful session shows this. {}",
         count(support.sessions, "failed session"),
         count(tasks, "task"),
-        count(separated as u64, "task"),
+        match separated as u64 {
+            n if n == tasks => "these".to_owned(),
+            n => format!("{n} of them"),
+        },
         tally(tier, &support)
     );
     let kind = if difference.difference == Difference::Missing { NoteKind::Procedure } else { NoteKind::Pitfall };
