@@ -1,1 +1,88 @@
-//! stub
+//! The Rust SDK of Reverie.
+//!
+//! ```no_run
+//! use client::Client;
+//! use domain::access::Secret;
+//! use proto::memory::GetStoreRequest;
+//!
+//! # async fn quick_start() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect("http://127.0.0.1:7400", Secret::new("rv1_..."))?;
+//! let request = GetStoreRequest { store: "team-sre".into() };
+//! let store = client::answer(client.stores().get_store(request).await)?.store;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod auth;
+mod channel;
+mod credential;
+pub mod pages;
+pub mod retry;
+
+use std::fmt;
+
+use domain::access::Secret;
+use domain::limits;
+use proto::dream::dream_service_client::DreamServiceClient;
+use proto::memory::access_service_client::AccessServiceClient;
+use proto::memory::history_service_client::HistoryServiceClient;
+use proto::memory::memory_service_client::MemoryServiceClient;
+use proto::memory::store_service_client::StoreServiceClient;
+use proto::transcript::transcript_service_client::TranscriptServiceClient;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+
+use crate::credential::Credential;
+
+/// A channel that sends the caller's credential and the trace that it is part of.
+pub type Authorised = InterceptedService<Channel, Credential>;
+
+/// A connection to a cluster, with a credential. Cheap to clone; connects when it is first used, and again by itself.
+#[derive(Clone)]
+pub struct Client {
+    channel: Channel,
+    secret: Secret,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+macro_rules! service {
+    ($(#[$doc:meta])* $name:ident, $client:ident) => {
+        $(#[$doc])*
+        pub fn $name(&self) -> $client<Authorised> {
+            let service = InterceptedService::new(self.channel.clone(), Credential::new(&self.secret));
+            $client::new(service)
+                .max_decoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX)
+        }
+    };
+}
+
+impl Client {
+    /// `url` is an address such as http://127.0.0.1:7400. Nothing is sent yet.
+    pub fn connect(url: &str, secret: Secret) -> domain::Result<Client> {
+        Ok(Client { channel: channel::lazy(url)?, secret })
+    }
+
+    /// The same connection for another credential.
+    #[must_use]
+    pub fn with_secret(&self, secret: Secret) -> Client {
+        Client { channel: self.channel.clone(), secret }
+    }
+
+    service!(stores, StoreServiceClient);
+    service!(memory, MemoryServiceClient);
+    service!(history, HistoryServiceClient);
+    service!(access, AccessServiceClient);
+    service!(transcripts, TranscriptServiceClient);
+    service!(dreams, DreamServiceClient);
+}
+
+/// The answer of a call, or what went wrong in Reverie's own words.
+pub fn answer<T>(result: Result<tonic::Response<T>, tonic::Status>) -> domain::Result<T> {
+    result.map(tonic::Response::into_inner).map_err(|status| proto::error::from_status(&status))
+}

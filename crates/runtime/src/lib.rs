@@ -1,1 +1,15 @@
-//! stub
+//! The process around a Reverie service: configuration, authentication, layers, telemetry, health,
+//! reflection, drain. Knows no service by name.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+mod deadline;
+mod layer;
+mod overload;
+mod panic;
+mod rpc;
+pub mod server;
+pub mod task;
+pub mod telemetry;
+mod trace;

@@ -1,0 +1,104 @@
+//! The configuration of one role: plain data, from one TOML file. An unknown key is an error that names
+//! the key. Secrets are named by file, never written into it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use domain::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::telemetry::LogFormat;
+
+/// The commented default file, as it ships.
+pub const DEFAULT: &str = include_str!("../../../deploy/reverie.toml");
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub data: PathBuf,
+    pub cache_mib: u64,
+    pub peers: Peers,
+    pub admin: Admin,
+    pub log: Log,
+    pub otlp: Otlp,
+}
+
+/// Where the other services are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Peers {
+    pub memory_store: String,
+    pub transcript_ingest: String,
+}
+
+/// How the first administrator gets in (memory-store).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// A file that holds the admin's token, made by you. Empty: one is made at first start, in data/admin.token.
+    pub token_file: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Otlp {
+    /// Empty sends nothing.
+    pub endpoint: String,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7401)),
+            data: PathBuf::from("/var/lib/reverie"),
+            cache_mib: 256,
+            peers: Peers::default(),
+            admin: Admin::default(),
+            log: Log::default(),
+            otlp: Otlp::default(),
+        }
+    }
+}
+
+impl Default for Peers {
+    fn default() -> Peers {
+        Peers { memory_store: "http://127.0.0.1:7401".into(), transcript_ingest: "http://127.0.0.1:7402".into() }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { filter: "info".into(), format: LogFormat::Text }
+    }
+}
+
+impl Config {
+    /// Parses a file's text. The error names the key and the line.
+    pub fn parse(text: &str) -> Result<Config> {
+        toml::from_str(text).map_err(|e| Error::invalid("config", e.to_string().trim().replace('\n', " ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_that_ships_says_what_the_defaults_are() {
+        assert_eq!(Config::parse(DEFAULT).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let error = Config::parse("lisen = \"127.0.0.1:1\"").unwrap_err();
+        assert!(error.message().contains("lisen"), "{error}");
+    }
+}

@@ -1,0 +1,126 @@
+//! The server: one service's routes, or several services' together, behind one stack of layers, on one
+//! or more addresses, until it is told to stop.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::access::Authenticator;
+use domain::limits;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower::ServiceBuilder;
+
+use crate::auth::Authenticate;
+use crate::clock::SystemClock;
+use crate::deadline::Deadline;
+use crate::layer::AroundLayer;
+use crate::overload::Overload;
+use crate::panic::CatchPanic;
+use crate::trace::Trace;
+
+/// How often an idle connection is asked whether it lives, and how long it has to say so.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// A health name that is served as long as the process runs, for liveness probes.
+const LIVENESS: &str = "liveness";
+
+/// What to serve. `run` serves it.
+pub struct Server {
+    role: &'static str,
+    routes: Routes,
+    services: Vec<String>,
+    authenticator: Arc<dyn Authenticator>,
+    shutdown: CancellationToken,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("role", &self.role).field("services", &self.services).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// `services` are full names such as reverie.memory.v1.StoreService: what health answers for.
+    pub fn new(
+        role: &'static str,
+        routes: Routes,
+        services: impl IntoIterator<Item = impl Into<String>>,
+        authenticator: Arc<dyn Authenticator>,
+        shutdown: CancellationToken,
+    ) -> Server {
+        Server { role, routes, services: services.into_iter().map(Into::into).collect(), authenticator, shutdown }
+    }
+
+    /// Serves until the shutdown token fires, then lets open requests finish, for at most
+    /// `limits::DRAIN_S` seconds.
+    pub async fn run(self, listener: TcpListener) -> io::Result<()> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        self.report(&health, ServingStatus::Serving).await;
+        health.set_service_status(LIVENESS, ServingStatus::Serving).await;
+
+        let layers = ServiceBuilder::new()
+            .layer(AroundLayer(Trace { role: self.role }))
+            .layer(AroundLayer(CatchPanic))
+            .layer(AroundLayer(Overload::new(limits::REQUESTS_MAX)))
+            .layer(AroundLayer(Deadline))
+            .layer(AroundLayer(Authenticate {
+                authenticator: self.authenticator.clone(),
+                clock: Arc::new(SystemClock),
+            }))
+            .into_inner();
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let serving = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .max_concurrent_streams(limits::CONNECTION_STREAMS_MAX)
+            .accept_http1(true) // grpc-web
+            .layer(layers)
+            .layer(tonic_web::GrpcWebLayer::new())
+            .add_routes(self.routes.clone())
+            .add_service(health_service)
+            .add_service(reflection().build_v1().map_err(io::Error::other)?)
+            .add_service(reflection().build_v1alpha().map_err(io::Error::other)?)
+            .serve_with_incoming_shutdown(incoming, self.shutdown.clone().cancelled_owned());
+
+        let drained = async {
+            self.shutdown.cancelled().await;
+            self.report(&health, ServingStatus::NotServing).await;
+            tokio::time::sleep(Duration::from_secs(limits::DRAIN_S)).await;
+        };
+        tokio::select! {
+            served = serving => served.map_err(io::Error::other),
+            () = drained => {
+                tracing::warn!(role = self.role, "requests were still open after {} s and are cut off", limits::DRAIN_S);
+                Ok(())
+            }
+        }
+    }
+
+    async fn report(&self, health: &HealthReporter, status: ServingStatus) {
+        for service in self.services.iter().map(String::as_str).chain([""]) {
+            health.set_service_status(service, status).await;
+        }
+    }
+}
+
+/// Several services' routes as one.
+pub fn merge(routes: impl IntoIterator<Item = Routes>) -> Routes {
+    // Each brings a fallback that says UNIMPLEMENTED; together they may have one.
+    let routers = routes.into_iter().map(|r| r.prepare().into_axum_router().reset_fallback());
+    let merged = routers.reduce(|all, more| all.merge(more));
+    merged.map(Routes::from).unwrap_or_default()
+}
+
+/// The descriptors of Reverie, of error details and of health, so that grpcurl prints all of them.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
