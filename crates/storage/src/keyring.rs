@@ -140,12 +140,14 @@ impl Files {
     fn read(&self) -> Result<State> {
         let key = Zeroizing::new(fs::read(self.epoch_key(self.epoch)).map_err(Error::failed)?);
         let file = fs::read(self.keyring(self.epoch)).map_err(Error::failed)?;
-        let damaged = || Error::Corrupt(format!("{} does not open with its epoch's key", self.keyring(self.epoch).display()));
+        let damaged =
+            || Error::Corrupt(format!("{} does not open with its epoch's key", self.keyring(self.epoch).display()));
         let sealed = file.strip_prefix(MAGIC).ok_or_else(damaged)?;
         let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES).ok_or_else(damaged)?;
         let cipher = XChaCha20Poly1305::new_from_slice(&key).map_err(|_| damaged())?;
         let nonce = XNonce::try_from(nonce).map_err(|_| damaged())?;
-        let plain = cipher.decrypt(&nonce, Payload { msg: sealed, aad: &self.epoch.to_be_bytes() }).map_err(|_| damaged())?;
+        let plain =
+            cipher.decrypt(&nonce, Payload { msg: sealed, aad: &self.epoch.to_be_bytes() }).map_err(|_| damaged())?;
         postcard::from_bytes(&Zeroizing::new(plain)).map_err(|_| damaged())
     }
 
@@ -236,7 +238,8 @@ mod tests {
         let old_key = fs::read(folder.path().join("epoch.1.key")).unwrap();
         keyring.erase(&[7]).unwrap();
         drop(keyring);
-        let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         assert_eq!(names, ["epoch.2.key", "keyring.2"]);
         let keyring = Keyring::open(folder.path()).unwrap();

@@ -39,7 +39,10 @@ pub fn open(folder: &Path, cache_bytes: u64) -> Result<Arc<dyn Engine>> {
     let shared = Arc::new(Shared { rows, pieces, in_flight: InFlight::default(), gate: RwLock::new(()) });
     let (sender, jobs) = mpsc::channel(QUEUE_MAX);
     let committer = Committer::new(database, folder, shared.clone(), jobs)?;
-    let thread = std::thread::Builder::new().name("storage-commit".into()).spawn(move || committer.run()).map_err(Error::failed)?;
+    let thread = std::thread::Builder::new()
+        .name("storage-commit".into())
+        .spawn(move || committer.run())
+        .map_err(Error::failed)?;
     Ok(Arc::new(Sled { shared, sender: Some(sender), thread: Some(thread) }))
 }
 
@@ -133,7 +136,10 @@ impl Shared {
         while found.len() < limit {
             let Some(row) = next() else { break };
             let (key, row) = row.map_err(failed)?;
-            found.push((Bytes::copy_from_slice(&key), pieces::assemble(&row, |piece| self.pieces.get(piece).map_err(failed))?));
+            found.push((
+                Bytes::copy_from_slice(&key),
+                pieces::assemble(&row, |piece| self.pieces.get(piece).map_err(failed))?,
+            ));
         }
         Ok(found)
     }

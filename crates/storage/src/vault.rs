@@ -155,7 +155,9 @@ impl Vault {
         loop {
             let stored = self.0.engine.get(SERIALS_KEY).await?;
             let start = match &stored {
-                Some(bytes) => u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| Error::Corrupt("the row of serials".into()))?),
+                Some(bytes) => u64::from_be_bytes(
+                    bytes.as_ref().try_into().map_err(|_| Error::Corrupt("the row of serials".into()))?,
+                ),
                 None => 0,
             };
             let end = start + BLOCK;
@@ -190,9 +192,12 @@ impl Vault {
 
     fn seal(&self, key: &[u8], serial: u64, plain: &[u8]) -> Result<Record> {
         let data_key = self.0.keyring.data_key(serial).ok_or_else(|| Error::failed("the row was erased meanwhile"))?;
-        let cipher = XChaCha20Poly1305::new_from_slice(data_key.as_slice()).map_err(|e| Error::failed(e.to_string()))?;
+        let cipher =
+            XChaCha20Poly1305::new_from_slice(data_key.as_slice()).map_err(|e| Error::failed(e.to_string()))?;
         let nonce: [u8; 24] = random()?;
-        let cipher_text = cipher.encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: key }).map_err(|e| Error::failed(e.to_string()))?;
+        let cipher_text = cipher
+            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: key })
+            .map_err(|e| Error::failed(e.to_string()))?;
         let mut sealed = Vec::with_capacity(NONCE_END + cipher_text.len());
         sealed.push(FORMAT);
         sealed.extend_from_slice(&serial.to_be_bytes());
@@ -205,9 +210,12 @@ impl Vault {
         let damaged = |why: &str| Error::Corrupt(format!("the record at {}: {why}", hex(key)));
         let serial = serial_of(&sealed)?;
         let data_key = self.0.keyring.data_key(serial).ok_or_else(|| damaged("its key was erased"))?;
-        let cipher = XChaCha20Poly1305::new_from_slice(data_key.as_slice()).map_err(|_| damaged("its key has a wrong length"))?;
+        let cipher = XChaCha20Poly1305::new_from_slice(data_key.as_slice())
+            .map_err(|_| damaged("its key has a wrong length"))?;
         let nonce = XNonce::try_from(&sealed[SERIAL_END..NONCE_END]).map_err(|_| damaged("it is too short"))?;
-        let plain = cipher.decrypt(&nonce, Payload { msg: &sealed[NONCE_END..], aad: key }).map_err(|_| damaged("it does not open with its key"))?;
+        let plain = cipher
+            .decrypt(&nonce, Payload { msg: &sealed[NONCE_END..], aad: key })
+            .map_err(|_| damaged("it does not open with its key"))?;
         Ok(Record { plain: plain.into(), sealed })
     }
 }

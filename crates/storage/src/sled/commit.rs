@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sled::Transactional as _;
-use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree, UnabortableTransactionError};
+use sled::transaction::{
+    ConflictableTransactionError, TransactionError, TransactionalTree, UnabortableTransactionError,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::pieces::{self, Prepared};
@@ -79,7 +81,8 @@ impl Committer {
         let gate = self.shared.gate.write().unwrap_or_else(PoisonError::into_inner);
         let outcome = (&self.shared.rows, &self.shared.pieces).transaction(|(rows, pieces)| {
             let mut replaced = HashMap::new();
-            let outcomes = group.iter().map(|job| apply(job, rows, pieces, &mut replaced)).collect::<Result<Vec<_>, _>>()?;
+            let outcomes =
+                group.iter().map(|job| apply(job, rows, pieces, &mut replaced)).collect::<Result<Vec<_>, _>>()?;
             // Readers see the transaction once this closure has returned: from here on they are
             // answered from what it replaces.
             self.shared.in_flight.begin(replaced);
@@ -105,7 +108,11 @@ impl Committer {
     /// Ends the process where it cannot be done: after a failed fsync nobody knows what is on the
     /// disk, and asking again may lie (fsyncgate).
     fn make_durable(&self) {
-        let synced = self.database.flush().map_err(|e| e.to_string()).and_then(|_| self.file.sync_data().map_err(|e| e.to_string()));
+        let synced = self
+            .database
+            .flush()
+            .map_err(|e| e.to_string())
+            .and_then(|_| self.file.sync_data().map_err(|e| e.to_string()));
         if let Err(error) = synced {
             tracing::error!(%error, folder = %self.folder.display(), "writes cannot be made durable: stopping before anything false is said");
             std::process::abort();
@@ -119,7 +126,12 @@ type Closure<T> = std::result::Result<T, ConflictableTransactionError<String>>;
 
 /// Applies one batch inside the transaction, or says which of its conditions do not hold. `replaced`
 /// collects the values from before the transaction.
-fn apply(job: &Job, rows: &TransactionalTree, pieces: &TransactionalTree, replaced: &mut Replaced) -> Closure<Result<(), Failed>> {
+fn apply(
+    job: &Job,
+    rows: &TransactionalTree,
+    pieces: &TransactionalTree,
+    replaced: &mut Replaced,
+) -> Closure<Result<(), Failed>> {
     let value = |row: Option<sled::IVec>| -> Closure<Option<Value>> {
         let piece = |key: &[u8]| pieces.get(key).map_err(Abort::from);
         row.map(|row| pieces::assemble(&row, piece)).transpose().map_err(|abort| abort.0)

@@ -26,7 +26,11 @@ pub fn open(folder: &Path, cache_bytes: u64) -> Result<sled::Db> {
     check_format(folder)?;
     // A snapshot that was cut short is taken for the newest and keeps sled from opening; without
     // it sled reads its log.
-    for file in snapshots(folder).map_err(Error::failed)?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "generating")) {
+    for file in snapshots(folder)
+        .map_err(Error::failed)?
+        .into_iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "generating"))
+    {
         fs::remove_file(file).map_err(Error::failed)?;
     }
     match open_sled(folder, cache_bytes) {
@@ -35,7 +39,12 @@ pub fn open(folder: &Path, cache_bytes: u64) -> Result<sled::Db> {
             for file in snapshots(folder).map_err(Error::failed)? {
                 let mut aside = file.clone().into_os_string();
                 aside.push(".aside");
-                fs::rename(&file, PathBuf::from(aside).with_file_name(format!("aside.{}", file.file_name().unwrap_or_default().display()))).map_err(Error::failed)?;
+                fs::rename(
+                    &file,
+                    PathBuf::from(aside)
+                        .with_file_name(format!("aside.{}", file.file_name().unwrap_or_default().display())),
+                )
+                .map_err(Error::failed)?;
             }
             open_sled(folder, cache_bytes)
         }
@@ -83,7 +92,9 @@ fn open_sled(folder: &Path, cache_bytes: u64) -> Result<sled::Db> {
         match catch_unwind(AssertUnwindSafe(|| config.open())) {
             Ok(Err(sled::Error::Io(e))) if is_locked(&e) => wait(),
             Ok(opened) => return opened.map_err(failed),
-            Err(_) => return Err(Error::Corrupt(format!("sled gave up on {}; restore it from a backup", folder.display()))),
+            Err(_) => {
+                return Err(Error::Corrupt(format!("sled gave up on {}; restore it from a backup", folder.display())));
+            }
         }
     }
     Err(Error::failed(format!("another process has {} open; stop it, or choose another folder", folder.display())))
@@ -96,7 +107,9 @@ fn wait() {
 
 /// sled wraps the lock's error into one of kind Other.
 fn is_locked(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("WouldBlock") || error.to_string().contains("could not acquire lock")
+    error.kind() == io::ErrorKind::WouldBlock
+        || error.to_string().contains("WouldBlock")
+        || error.to_string().contains("could not acquire lock")
 }
 
 fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {

@@ -38,7 +38,9 @@ impl Prepared {
         // 96 random bits: a collision among 2^30 long values has a chance of 2^-37.
         let generation: [u8; GENERATION_BYTES] = random()?;
         let starts = (0..value.len()).step_by(PIECE_BYTES);
-        let piece = |(n, start): (usize, usize)| (piece_key(&generation, n as u32), value.slice(start..(start + PIECE_BYTES).min(value.len())));
+        let piece = |(n, start): (usize, usize)| {
+            (piece_key(&generation, n as u32), value.slice(start..(start + PIECE_BYTES).min(value.len())))
+        };
         let pieces: Vec<_> = starts.enumerate().map(piece).collect();
         let row = [&[IN_PIECES], generation.as_slice(), &(pieces.len() as u32).to_be_bytes()].concat();
         Ok(Prepared { key, row: Some(row), pieces })
@@ -62,7 +64,10 @@ pub fn keys(row: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The whole value of a row, its pieces read by `piece`.
-pub fn assemble<E: From<Error>>(row: &[u8], mut piece: impl FnMut(&[u8]) -> Result<Option<sled::IVec>, E>) -> Result<Value, E> {
+pub fn assemble<E: From<Error>>(
+    row: &[u8],
+    mut piece: impl FnMut(&[u8]) -> Result<Option<sled::IVec>, E>,
+) -> Result<Value, E> {
     match row.split_first() {
         Some((&INLINE, value)) => Ok(Bytes::copy_from_slice(value)),
         Some((&IN_PIECES, _)) => {
