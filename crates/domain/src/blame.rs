@@ -66,6 +66,19 @@ impl<T: Clone + PartialEq> Ranges<T> {
         }
     }
 
+    /// Both values of each line. Lines beyond the last of either are left out.
+    #[must_use]
+    pub fn zip<U: Clone + PartialEq>(&self, other: &Ranges<U>) -> Ranges<(T, U)> {
+        let mut both = Ranges::default();
+        for (range, value) in self.iter() {
+            let first = other.runs.partition_point(|(r, _)| r.end <= range.start);
+            for (r, u) in other.runs[first..].iter().take_while(|(r, _)| r.start < range.end) {
+                both.push(r.end.min(range.end) - r.start.max(range.start), (value.clone(), u.clone()));
+            }
+        }
+        both
+    }
+
     /// The values after an edit of `old` into `new`: unchanged lines keep theirs, the others get `fresh`.
     #[must_use]
     pub fn carry(&self, old: &str, new: &str, fresh: T) -> Ranges<T> {

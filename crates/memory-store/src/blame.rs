@@ -21,6 +21,9 @@ use crate::log::Row;
 use crate::record::Credit;
 use crate::stores::View;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// Where each line of a text comes from. None for lines of which it does not matter.
 pub type Attributions = Ranges<Option<Arc<Attribution>>>;
 
@@ -73,13 +76,13 @@ impl MemoryStore {
     /// limits::BLAME_VERSIONS_MAX versions, the oldest that is read counts as the first.
     pub(crate) async fn attributions(&self, view: &View, entry: &Entry) -> Result<Attributions> {
         let (log, memory) = (&self.context().log, entry.memory);
-        let newest_first =
-            log.touches(&view.store.lineage, memory, view.revision, limits::BLAME_VERSIONS_MAX).await?;
+        let newest_first = log.touches(&view.store.lineage, memory, view.revision, limits::BLAME_VERSIONS_MAX).await?;
         let (mut text, mut ranges) = (Arc::<str>::from(""), Ranges::default());
         for touch in newest_first.iter().rev() {
             let row = log.row(touch.store, touch.revision).await?;
             let at = row.detail.versions.get(touch.index);
-            let at = at.ok_or_else(|| crate::fault::damaged(format_args!("a version of {memory} is not in its commit")))?;
+            let at =
+                at.ok_or_else(|| crate::fault::damaged(format_args!("a version of {memory} is not in its commit")))?;
             let next = match &at.content {
                 Some(name) => self.context().contents.read(view.store.family(), name).await?,
                 None => "".into(),
@@ -128,7 +131,8 @@ pub(crate) fn credits(known: &Attributions, before: &str, after: &str) -> Vec<Cr
     let mut credits = Vec::new();
     for edit in edits(&split_lines(before), &split_lines(after)) {
         let (start, end) = (edit.target.start as u32, edit.target.end as u32);
-        let within = known.iter().skip_while(|(range, _)| range.end <= start).take_while(|(range, _)| range.start < end);
+        let within =
+            known.iter().skip_while(|(range, _)| range.end <= start).take_while(|(range, _)| range.start < end);
         credits.extend(within.filter_map(|(range, attribution)| {
             let attribution = attribution.as_ref()?;
             Some(Credit {

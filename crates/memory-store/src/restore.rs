@@ -12,11 +12,14 @@ use domain::path::Prefix;
 use domain::{Error, Kind, MemoryPath, limits};
 
 use crate::commit::{Plan, Proposal, Refusal};
-use crate::edit::{Edit, NewContent, Target};
+use crate::edit::{self, Edit, NewContent, Target};
 use crate::index::{self, Entry, Map};
 use crate::stores::View;
 use crate::write::Claimed;
 use crate::{MemoryStore, blame, check};
+
+#[cfg(test)]
+mod tests;
 
 impl MemoryStore {
     /// Makes all at or below some paths as it was at a revision. A memory that has left them since
@@ -70,7 +73,6 @@ impl MemoryStore {
             let message = format!("{} memories differ, at most {most} can be restored at once", steps.len());
             return Err(Error::new(Kind::Exhausted, "LIMIT_REACHED", message));
         }
-        check_free(&now.map, &steps)?;
         let mut edits = Vec::with_capacity(steps.len());
         for Step { from, to } in steps {
             let memory = match (&from, &to) {
@@ -99,6 +101,10 @@ impl MemoryStore {
                 None => None,
             };
             edits.push(Edit { memory, from: from.map(|(path, entry)| (path, entry.version)), to });
+        }
+        if let Some((path, blocker)) = edit::blocked(&now.map, &edits) {
+            let message = format!("{path} cannot come back: {blocker} is in the way; restore it too, or move it first");
+            return Err(Error::new(Kind::Precondition, "PATH_TAKEN", message));
         }
         Ok(edits)
     }
@@ -150,22 +156,6 @@ fn steps(then: &Map, now: &Map, paths: &[Prefix]) -> Vec<Step> {
         }
     }
     steps
-}
-
-/// # Errors
-/// Precondition where a memory that stays keeps another from its path.
-fn check_free(now: &Map, steps: &[Step]) -> Result<()> {
-    let mut staying = now.clone();
-    for (path, _) in steps.iter().filter_map(|step| step.from.as_ref()) {
-        staying.remove::<str>(path.as_str());
-    }
-    for Place { path, .. } in steps.iter().filter_map(|step| step.to.as_ref()) {
-        if let Some(blocker) = index::blocker(&staying, path) {
-            let message = format!("{path} cannot come back: {blocker} is in the way; restore it too, or move it first");
-            return Err(Error::new(Kind::Precondition, "PATH_TAKEN", message));
-        }
-    }
-    Ok(())
 }
 
 /// All below the prefix is to be changed: the permit must reach all of it.

@@ -50,6 +50,19 @@ proptest! {
     }
 
     #[test]
+    fn zipped_values_are_those_of_each_line(a in prop::collection::vec(0..3, 0..20), b in prop::collection::vec(0..3, 0..20)) {
+        let ranges = |values: &[i32]| {
+            let mut ranges = Ranges::default();
+            values.iter().for_each(|v| ranges.push(1, *v));
+            ranges
+        };
+        let pairs: Vec<(i32, i32)> = a.iter().copied().zip(b.iter().copied()).collect();
+        let mut expected = Ranges::default();
+        pairs.iter().for_each(|p| expected.push(1, *p));
+        prop_assert_eq!(ranges(&a).zip(&ranges(&b)), expected);
+    }
+
+    #[test]
     fn origins_survive_a_round_trip_through_sources(
         text in text(),
         given in prop::collection::vec((1u32..20, 1u32..20, "[ab]"), 0..8),

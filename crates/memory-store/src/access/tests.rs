@@ -62,7 +62,7 @@ struct World {
 
 impl World {
     async fn new() -> World {
-        let vault = storage::volatile_vault();
+        let vault = storage::volatile_vault().await.unwrap();
         let clock = Arc::new(Clocked(Mutex::new("2026-11-01T00:00:00Z".parse().unwrap())));
         let ids = Arc::new(Counted::default());
         let access = Access::open(vault.clone(), clock.clone(), ids.clone());
