@@ -17,6 +17,8 @@ pub mod normalise;
 pub mod pool;
 pub mod prose;
 pub mod reduce;
+#[cfg(test)]
+mod script;
 pub mod stats;
 mod wording;
 

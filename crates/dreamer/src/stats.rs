@@ -157,6 +157,16 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// The standard deviation; 0 of fewer than two values.
+pub fn deviation(values: &[f64]) -> f64 {
+    if values.len() < 2 {
+        return 0.0;
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    (squares / (values.len() - 1) as f64).sqrt()
+}
+
 /// The median distance from the median.
 pub fn median_deviation(values: &[f64]) -> f64 {
     let middle = median(values);
@@ -228,6 +238,8 @@ mod tests {
         assert!(close(erfc(1.0), 0.157_299_207));
         assert!(close(erfc(3.0), 2.209_049_7e-5));
         assert_eq!(median(&[3.0, 1.0, 2.0, 10.0]), 2.5);
+        assert_eq!(median_deviation(&[1.0, 2.0, 3.0, 10.0]), 1.0);
+        assert!(close(deviation(&[1.0, 3.0]), 2.0_f64.sqrt()));
     }
 
     #[test]

@@ -40,7 +40,7 @@ static CUE: LazyLock<Regex> = LazyLock::new(|| {
 /// What a refusal at the end of a talk begins with too.
 #[allow(clippy::expect_used, reason = "a constant pattern, compiled by every test of this file")]
 static CLOSING: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:no|nope)\b[,.! -]*(?:$|thank|that['’]?s? |i (?:don|do not|am|think|just|want|would|need|have)|it['’]?s |there|problem|worries|not )")
+    Regex::new(r"(?i)^never ?mind\b|^(?:no|nope)\b[,.! -]*(?:$|thank|that['’]?s? |i (?:don|do not|am|think|just|want|would|need|have)|it['’]?s |there|problem|worries|not )")
         .expect("a valid pattern")
 });
 #[allow(clippy::expect_used, reason = "a constant pattern, compiled by every test of this file")]
@@ -208,4 +208,73 @@ fn describe(change: &CallChange) -> Option<String> {
         code(&change.after_tool),
         code(&name)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::script::{Script, assert_order_is_nothing, mined, session};
+
+    fn corrected(agent: &str, turn: &str, then: &str) -> Script {
+        session(agent)
+            .user(&format!("the shop is slow, says {agent}"))
+            .ok("page", r#"{"team":"database"}"#, "paged")
+            .user(turn)
+            .ok("page", &format!(r#"{{"team":"{then}"}}"#), "paged")
+    }
+
+    #[test]
+    fn a_correction_is_kept_in_the_users_words() {
+        let turn = "Hm. No, don't page the database team for latency. Always page the platform team first.";
+        let found = mined(mine, &[corrected("a", turn, "platform"), corrected("b", turn, "platform")]);
+        assert_eq!(found.len(), 1);
+        let words = "No, don't page the database team for latency. Always page the platform team first.";
+        assert_eq!(found[0].probe, Probe::Correction { sentences: vec![words.to_owned()] });
+        assert!(
+            found[0].claim.contains(&format!("\"{words}\""))
+                && found[0].claim.contains("`platform` instead of `database`")
+        );
+        assert_eq!(found[0].kind, NoteKind::Preference);
+    }
+
+    #[test]
+    fn once_is_enough_only_for_what_lasts() {
+        assert_eq!(mined(mine, &[corrected("a", "Please always page the platform team.", "platform")]).len(), 1);
+        assert_eq!(mined(mine, &[corrected("a", "No, page the platform team.", "platform")]), []);
+    }
+
+    #[test]
+    fn without_another_act_it_was_no_correction() {
+        assert_eq!(mined(mine, &[corrected("a", "Please always page that team.", "database")]), []);
+    }
+
+    #[test]
+    fn talk_is_not_taken_for_correction() {
+        for turn in [
+            "No, that's all. Thank you!",
+            "I don't have the id.",
+            "Should I always pay more?",
+            "Never mind, leave the kettle as it is.",
+        ] {
+            assert_eq!(
+                mined(mine, &[corrected("a", turn, "platform"), corrected("b", turn, "platform")]),
+                [],
+                "{turn}"
+            );
+        }
+        let first = session("a").user("Always page the platform team first.").ok("page", "{}", "");
+        assert_eq!(mined(mine, &[first]), [], "a task is no correction");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_order_of_sessions_is_nothing(seed in any::<u64>()) {
+            let turns = ["No, always page the platform team first.", "No, always page the platform team first!", "Instead, use the canary host web-1."];
+            let sessions: Vec<Script> = (0..6).map(|i| corrected(&format!("a{i}"), turns[i % 3], "platform")).collect();
+            assert_order_is_nothing(mine, &sessions, seed);
+        }
+    }
 }

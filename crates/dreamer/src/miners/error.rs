@@ -99,3 +99,46 @@ fn candidate(pool: &Pool<'_>, group: &Group<'_>) -> Candidate {
 pub fn applies_to_tool(tool: &str) -> BTreeMap<String, String> {
     if tool.is_empty() { BTreeMap::new() } else { BTreeMap::from([("tool".to_owned(), tool.to_owned())]) }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::script::{Script, assert_order_is_nothing, mined, session};
+
+    fn failing(agent: &str, what: &str) -> Script {
+        session(agent).user("deploy it").fails(
+            "deploy",
+            &format!(r#"{{"of":"{what}"}}"#),
+            &format!("Error: {what} 7 is locked"),
+        )
+    }
+
+    #[test]
+    fn an_error_in_two_sessions_is_told_once_with_its_tool() {
+        let found = mined(mine, &[failing("a", "web"), failing("b", "shop"), failing("b", "shop")]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].support.sessions, 2, "a run recorded twice counts once");
+        assert_eq!(
+            found[0].probe,
+            Probe::ErrorTemplate { tool: "deploy".into(), template: "Error: <*> <*> is locked".into() }
+        );
+        assert_eq!((found[0].tier, found[0].advice.clone()), (Tier::Seen, None));
+    }
+
+    #[test]
+    fn one_session_is_no_recurrence_and_copied_context_counts_for_nothing() {
+        let copied = session("b").copied(true).fails("deploy", "{}", "Error: web 7 is locked");
+        assert_eq!(mined(mine, &[failing("a", "web"), copied]), []);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_order_of_sessions_is_nothing(seed in any::<u64>()) {
+            let sessions: Vec<Script> = ["web", "shop", "db", "mail", "cron"].map(|w| failing(w, w)).to_vec();
+            assert_order_is_nothing(mine, &sessions, seed);
+        }
+    }
+}

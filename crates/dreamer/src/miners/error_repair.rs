@@ -265,3 +265,80 @@ fn retried(pool: &Pool<'_>, group: &Group<'_>, config: &Config) -> Option<Candid
         author: "error-repair/1".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::error::mine as mine_errors;
+    use super::*;
+    use crate::script::{Script, assert_order_is_nothing, mined, session};
+
+    const ERROR: &str = "Error: namespace is required";
+
+    /// A session that fails without a namespace and then, or not, works with one.
+    fn run(agent: &str, task: &str, pod: &str, works: bool) -> Script {
+        let failed = session(agent).task(task).fails("logs", &format!(r#"{{"pod":"{pod}"}}"#), ERROR);
+        let arguments = format!(r#"{{"namespace":"shop","pod":"{pod}"}}"#);
+        if works { failed.ok("logs", &arguments, "fine") } else { failed.fails("logs", &arguments, "Error: forbidden") }
+    }
+
+    fn runs(works: usize, fails: usize) -> Vec<Script> {
+        let script = |i: usize, works| run(["a", "b"][i % 2], &format!("t{}", i % 3), &format!("pod-{i}"), works);
+        (0..works).map(|i| script(i, true)).chain((0..fails).map(|i| script(works + i, false))).collect()
+    }
+
+    fn repairs(sessions: &[Script]) -> Vec<Candidate> {
+        mined(mine_errors, sessions).into_iter().filter(|c| c.reason == "error_repair").collect()
+    }
+
+    #[test]
+    fn a_repair_seen_often_enough_is_advice() {
+        let found = repairs(&runs(6, 0));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].tier, Tier::Shown);
+        assert_eq!(
+            found[0].advice.as_deref(),
+            Some("When `logs` fails with `Error: namespace is required`, pass `namespace` = `shop`.")
+        );
+        assert_eq!(found[0].support, domain::dream::Support { sessions: 6, tasks: 3, agents: 2, counter_examples: 0 });
+        assert!(mined(mine_errors, &runs(6, 0)).iter().all(|c| c.reason != "error_template"), "told twice");
+    }
+
+    #[test]
+    fn few_sessions_or_failed_tries_keep_it_from_being_advice() {
+        let few = repairs(&runs(3, 0));
+        assert_eq!((few[0].tier, few[0].advice.clone()), (Tier::Recurrent, None));
+        let doubtful = repairs(&runs(6, 3));
+        assert_eq!((doubtful[0].tier, doubtful[0].support.counter_examples), (Tier::Recurrent, 3));
+        assert_eq!(repairs(&runs(3, 4)), [], "it fails more often than it works");
+    }
+
+    #[test]
+    fn a_success_long_after_is_no_repair() {
+        let late = |agent| {
+            let failed = session(agent).fails("logs", "{}", ERROR);
+            let busy = ["a", "b", "c"].iter().fold(failed, |s, tool| s.ok(tool, "{}", ""));
+            busy.ok("logs", r#"{"namespace":"x"}"#, "")
+        };
+        assert_eq!(repairs(&[late("a"), late("b")]), []);
+    }
+
+    #[test]
+    fn repeating_a_failed_call_unchanged_is_told() {
+        let again = |agent: &str| {
+            let arguments = format!(r#"{{"of":"{agent}"}}"#);
+            session(agent).fails("pay", &arguments, "Error: no funds").fails("pay", &arguments, "Error: no funds")
+        };
+        let found = mined(mine_errors, &[again("a"), again("b")]);
+        assert!(found.iter().any(|c| c.reason == "retry_unchanged" && c.support.sessions == 2), "{found:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_order_of_sessions_is_nothing(seed in any::<u64>()) {
+            assert_order_is_nothing(mine_errors, &runs(6, 2), seed);
+        }
+    }
+}

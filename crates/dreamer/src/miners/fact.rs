@@ -280,3 +280,98 @@ fn candidate(
         author: "fact/1".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::script::{Script, assert_order_is_nothing, mined, session};
+
+    fn triples(text: &str) -> Vec<(String, String, String)> {
+        stated(text).into_iter().map(|s| (s.subject, s.attribute, s.value)).collect()
+    }
+
+    fn triple(subject: &str, attribute: &str, value: &str) -> Vec<(String, String, String)> {
+        vec![(subject.into(), attribute.into(), value.into())]
+    }
+
+    #[test]
+    fn one_fact_in_many_forms_is_one_fact() {
+        for text in [
+            "checkout-db primary: db-3.prod",
+            "- **checkout-db primary**: `db-3.prod`",
+            "The primary of checkout-db is db-3.prod.",
+            "FYI, the new primary of checkout-db is now db-3.prod, since Monday.",
+            "checkout-db's primary is db-3.prod",
+        ] {
+            assert_eq!(triples(text), triple("checkout-db", "primary", "db-3.prod"), "{text}");
+        }
+        assert_eq!(triples("The escalation number is now 555-0199."), triple("escalation number", "", "555-0199"));
+        assert_eq!(triples("search-api moved to cluster-b."), triple("search-api", "location", "cluster-b"));
+        assert_eq!(triples("payments-api now uses redis-7."), triple("payments-api", "uses", "redis-7"));
+    }
+
+    #[test]
+    fn what_nobody_asserts_is_no_fact() {
+        for text in [
+            "Is the primary of checkout-db db-3.prod?",
+            "The primary of checkout-db is not db-3.prod.",
+            "If the primary of checkout-db is db-3.prod, stop.",
+            "The runbook says that the primary of checkout-db is db-1.prod.",
+            "I think the primary of checkout-db is db-3.prod.",
+            "Note: all is well",
+            "https://example.com/a",
+            "It moved to db-3.prod.",
+            "Next step: db-3.prod",
+        ] {
+            assert_eq!(triples(text), [], "{text}");
+        }
+    }
+
+    fn told(agent: &str, second: i64, text: &str) -> Script {
+        session(agent).at(second).user(text)
+    }
+
+    #[test]
+    fn a_later_other_value_stands_against_the_earlier_one() {
+        let found = mined(
+            mine,
+            &[
+                told("a", 10, "checkout-db primary: db-1.prod"),
+                told("b", 20, "The primary of checkout-db is db-3.prod."),
+                told("c", 30, "checkout-db primary: db-3.prod"),
+            ],
+        );
+        let of = |value: &str| found.iter().find(|c| c.fact.as_ref().is_some_and(|f| f.value == value)).unwrap();
+        assert_eq!((of("db-1.prod").support.sessions, of("db-1.prod").support.counter_examples), (1, 2));
+        assert_eq!((of("db-3.prod").support.sessions, of("db-3.prod").support.counter_examples), (2, 0));
+        let fact = of("db-3.prod").fact.clone().unwrap();
+        assert_eq!((fact.trust, fact.time.map(|t| t.as_second())), (Trust::User, Some(30)));
+    }
+
+    #[test]
+    fn fields_of_forms_and_one_agents_manner_are_no_facts() {
+        let forms: Vec<Script> =
+            (0..6).map(|i| session("a").task(&i.to_string()).says(&format!("Arrival: 1{}:30 EST", i / 2))).collect();
+        assert_eq!(mined(mine, &forms), []);
+        let manner = |task: &str| session("a").task(task).says("web-fee total: $30");
+        assert_eq!(mined(mine, &[manner("1"), manner("2")]), []);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_order_of_sessions_is_nothing(seed in any::<u64>()) {
+            let sessions: Vec<Script> = (0..6).map(|i| told(&format!("a{i}"), i, &format!("web-1 owner: team-{}", i % 2))).collect();
+            assert_order_is_nothing(mine, &sessions, seed);
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in "\\PC{0,120}") {
+            for fact in stated(&text) {
+                prop_assert!(text.get(fact.span).is_some() && !fact.subject.is_empty());
+            }
+        }
+    }
+}

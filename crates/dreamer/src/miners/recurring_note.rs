@@ -171,3 +171,51 @@ fn strip_label(text: &str) -> String {
         _ => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::script::{Script, assert_order_is_nothing, mined, session};
+
+    const ONE: &str = "Note for the team: the leak in payments-api is being fixed in payments-api#4812. Do not restart payments-api by hand.";
+    const OTHER: &str =
+        "Note for the team: payments-api#4812 is fixing the leak in payments-api. Do not restart payments-api by hand.";
+
+    #[test]
+    fn two_agents_that_note_one_thing_make_one_note() {
+        let found = mined(mine, &[session("a").says(ONE), session("b").says(OTHER)]);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].support.sessions, found[0].support.agents), (2, 2));
+        assert!(found[0].claim.contains("Do not restart payments-api by hand."), "{}", found[0].claim);
+        assert!(found[0].title.starts_with("the leak in payments-api"), "{}", found[0].title);
+    }
+
+    #[test]
+    fn a_note_may_be_written_with_a_tool() {
+        let write =
+            |agent: &str, text: &str| session(agent).ok("memory_write", &format!(r#"{{"text":"{text}"}}"#), "ok");
+        let found =
+            mined(mine, &[write("a", "web-3 is drained until Friday."), write("b", "web-3 is drained until Friday")]);
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn one_agents_habit_talk_and_other_numbers_are_no_common_note() {
+        assert_eq!(mined(mine, &[session("a").says(ONE), session("a").user("x").says(OTHER)]), []);
+        let talk = "I will look at web-1 and its logs now.";
+        assert_eq!(mined(mine, &[session("a").says(talk), session("b").says(talk)]), []);
+        let note = |agent, n| session(agent).says(&format!("Note: web-{n} is drained until Friday."));
+        assert_eq!(mined(mine, &[note("a", 1), note("b", 2)]), []);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_order_of_sessions_is_nothing(seed in any::<u64>()) {
+            let sessions: Vec<Script> = (0..6).map(|i| session(&format!("a{i}")).user(&i.to_string()).says([ONE, OTHER][i % 2])).collect();
+            assert_order_is_nothing(mine, &sessions, seed);
+        }
+    }
+}

@@ -62,3 +62,40 @@ fn candidate(pool: &Pool<'_>, tool: &str, runs: &BTreeMap<usize, &[Call]>) -> Ca
         author: "repeated-call/1".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::script::{Script, assert_order_is_nothing, mined, session};
+
+    fn polling(agent: &str, times: usize) -> Script {
+        let start = session(agent).ok("look", &format!(r#"{{"by":"{agent}"}}"#), "");
+        (0..times).fold(start, |s, _| s.ok("poll", "{}", "not yet"))
+    }
+
+    #[test]
+    fn a_loop_in_two_sessions_is_told_with_its_longest_run() {
+        let found = mined(mine, &[polling("a", 3), polling("b", 5), polling("c", 2)]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].support.sessions, 2);
+        assert!(found[0].claim.contains("the longest run was 5 calls"), "{}", found[0].claim);
+    }
+
+    #[test]
+    fn other_arguments_break_the_row() {
+        let changing = |agent| {
+            session(agent).ok("poll", r#"{"n":1}"#, "").ok("poll", r#"{"n":2}"#, "").ok("poll", r#"{"n":1}"#, "")
+        };
+        assert_eq!(mined(mine, &[changing("a"), changing("b")]), []);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_order_of_sessions_is_nothing(seed in any::<u64>()) {
+            assert_order_is_nothing(mine, &[polling("a", 3), polling("b", 4), polling("c", 4), polling("d", 9)], seed);
+        }
+    }
+}

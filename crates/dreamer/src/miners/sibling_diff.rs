@@ -378,3 +378,93 @@ fn rule(
         author: "sibling-diff/1".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::script::{Script, assert_order_is_nothing, mined, session};
+
+    /// A session of one task that books, and refunds or not.
+    fn run(task: &str, agent: &str, refunds: bool, succeeded: bool) -> Script {
+        let booked = session(agent)
+            .task(task)
+            .succeeded(succeeded)
+            .user(&format!("book and refund {task}"))
+            .ok("get_user", "{}", "ann")
+            .ok("book", &format!(r#"{{"seat":"{task}"}}"#), "booked");
+        let done = if refunds { booked.ok("refund", r#"{"amount":5}"#, "ok") } else { booked };
+        done.says(&format!("done by {agent}"))
+    }
+
+    fn runs(tasks: usize, refund_helps: bool) -> Vec<Script> {
+        let of_task = |t: usize| {
+            (0..6).map(move |i| {
+                let refunds = i % 2 == 0;
+                let succeeded = if refund_helps { refunds } else { (i / 2 + t) % 2 == 0 };
+                run(&format!("t{t}"), &format!("a{i}"), refunds, succeeded)
+            })
+        };
+        (0..tasks).flat_map(of_task).collect()
+    }
+
+    fn of_reason(candidates: &[Candidate], reason: &str) -> Vec<Candidate> {
+        candidates.iter().filter(|c| c.reason == reason).cloned().collect()
+    }
+
+    #[test]
+    fn an_episode_says_what_the_success_did_with_evidence_in_both() {
+        let sessions = [run("t", "a", true, true), run("t", "b", false, false)];
+        let found = mined(mine, &sessions);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].tier, found[0].advice.clone()), (Tier::Seen, None));
+        assert!(
+            found[0].claim.contains("The failed session did not call `refund`; the success called it with `amount=5`.")
+        );
+        let cited: BTreeSet<&str> = found[0].evidence.iter().map(|e| e.quote.as_str()).collect();
+        assert_eq!(cited, BTreeSet::from([r#"{"amount":5}"#, "done by b"]));
+    }
+
+    #[test]
+    fn a_difference_that_separates_outcomes_over_tasks_is_advice() {
+        let rules = of_reason(&mined(mine, &runs(4, true)), "sibling_diff");
+        assert_eq!(rules.len(), 1);
+        assert_eq!(rules[0].tier, Tier::Shown);
+        assert!(rules[0].advice.as_deref().is_some_and(|a| a.contains("`refund`")));
+        assert_eq!(rules[0].support, domain::dream::Support { sessions: 12, tasks: 4, agents: 3, counter_examples: 0 });
+    }
+
+    #[test]
+    fn a_difference_that_is_in_successes_too_is_no_advice() {
+        let found = mined(mine, &runs(4, false));
+        assert!(found.iter().all(|c| c.advice.is_none()), "{found:#?}");
+    }
+
+    #[test]
+    fn one_task_gives_no_rule_and_other_tasks_are_no_siblings() {
+        assert_eq!(of_reason(&mined(mine, &runs(1, true)), "sibling_diff"), []);
+        assert_eq!(mined(mine, &[run("t1", "a", true, true), run("t2", "b", false, false)]), []);
+    }
+
+    #[test]
+    fn without_a_task_key_likeness_decides_and_else_it_abstains() {
+        let run = |words: &str, refunds, succeeded| run(words, "a", refunds, succeeded).task("");
+        let alike = "change my flight from Denver to Houston on May 27";
+        let found = mined(
+            mine,
+            &[run(alike, true, true), run("please change my Denver to Houston flight on May 27", false, false)],
+        );
+        assert_eq!(found.len(), 1);
+        assert!(found[0].claim.contains("denver"), "{}", found[0].claim);
+        assert_eq!(mined(mine, &[run(alike, true, true), run("return the kettle I got last week", false, false)]), []);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn the_order_of_sessions_is_nothing(seed in any::<u64>()) {
+            assert_order_is_nothing(mine, &runs(3, true), seed);
+        }
+    }
+}

@@ -7,7 +7,9 @@
 //! correction by Bonferroni), then Benjamini-Hochberg over all ordered pairs. The sum of independent trials has a
 //! lighter tail than the Poisson of the same mean (Hoeffding 1956), so the test is on the safe side.
 //!
-//! Of three kinds whose lags add up, the pair with the widest spread is the one the others explain.
+//! Of three kinds whose lags add up, the pair with the widest spread is the one the others explain: in a chain
+//! a -> b -> c the variance of the whole is the sum of its links', and in a fork b <- a -> c that between the prongs is
+//! the sum of theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +22,7 @@ use crate::candidate::{Candidate, NoteKind, Probe};
 use crate::config::Config;
 use crate::normalise::{self, SLOT};
 use crate::pool::{Pool, evidence, tier_of_counts};
-use crate::stats::{benjamini_hochberg, median, median_deviation, poisson_tail};
+use crate::stats::{benjamini_hochberg, deviation, median, median_deviation, poisson_tail};
 use crate::wording::{code, count, duration, short, tally};
 
 /// Lags below are one event in two lines.
@@ -236,11 +238,15 @@ fn best_window(
             }
         }
     }
+    // By lag, so that a window is a slice; the sort is stable, and ties cannot matter.
+    lags.sort_by(|a, b| a.lag_s.total_cmp(&b.lag_s));
     let with_lag = |low: f64, high: f64| {
-        let mut sessions: Vec<usize> =
-            lags.iter().filter(|l| (low..=high).contains(&l.lag_s)).map(|l| l.timeline).collect();
-        sessions.dedup();
-        sessions.len()
+        let from = lags.partition_point(|l| l.lag_s < low);
+        let within = &lags[from..from + lags[from..].partition_point(|l| l.lag_s <= high)];
+        if within.len() < config.lag_sessions_min {
+            return 0;
+        }
+        within.iter().map(|l| l.timeline).collect::<BTreeSet<_>>().len()
     };
     let rate = events as f64 / observed_s.max(1.0);
     let mut best: Option<(f64, f64, f64, f64)> = None;
@@ -261,6 +267,7 @@ fn best_window(
     }
     let (p, low_s, high_s, expected) = best?;
     lags.retain(|l| (low_s..=high_s).contains(&l.lag_s));
+    lags.sort_by_key(|l| (l.timeline, l.first));
     let holding: BTreeSet<usize> = lags.iter().map(|l| l.timeline).collect();
     let counter_examples = timelines
         .iter()
@@ -296,10 +303,8 @@ fn expected(timelines: &[Timeline], first: usize, then: usize, rate: f64, low: f
 fn drop_explained(found: &mut Vec<(Found, f64)>, timelines: &[Timeline]) {
     let by_pair: BTreeMap<(usize, usize), usize> =
         found.iter().enumerate().map(|(i, (f, _))| ((f.first, f.then), i)).collect();
-    let facts: Vec<(f64, f64, BTreeSet<usize>)> = found
-        .iter()
-        .map(|(f, _)| (median(&f.lags_s()), median_deviation(&f.lags_s()), f.sessions(timelines)))
-        .collect();
+    let facts: Vec<(f64, f64, BTreeSet<usize>)> =
+        found.iter().map(|(f, _)| (median(&f.lags_s()), deviation(&f.lags_s()), f.sessions(timelines))).collect();
     let mut explained = BTreeSet::new();
     for ((a, b), ab) in &by_pair {
         for ((_, c), bc) in by_pair.range((*b, 0)..(*b + 1, 0)) {
@@ -402,3 +407,6 @@ fn name(kind: &str) -> String {
     let constant: Vec<&str> = kind.split(' ').filter(|word| !word.contains(SLOT)).collect();
     if constant.is_empty() { kind.to_owned() } else { constant.join(" ") }
 }
+
+#[cfg(test)]
+mod tests;
