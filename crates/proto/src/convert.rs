@@ -3,8 +3,10 @@
 pub mod access;
 pub mod commit;
 pub mod hex;
+pub mod history;
 pub mod page;
 pub mod session;
+pub mod store_ref;
 pub mod text;
 pub mod time;
 pub mod transcript;

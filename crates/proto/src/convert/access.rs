@@ -7,6 +7,7 @@ use domain::path::Prefix;
 use domain::store::StoreRef;
 use domain::{Error, Result};
 
+use crate::convert::store_ref::to_store_ref;
 use crate::convert::version::required_time;
 use crate::convert::violations::Violations;
 use crate::convert::{text, time};
@@ -89,7 +90,7 @@ pub fn to_new_scope(field: &str, scope: Option<pb::Scope>) -> Result<Scope<Store
             format!("has {count} grants, at most {GRANTS_MAX} are allowed"),
         ));
     }
-    to_scope_with(field, scope, to_store)
+    to_scope_with(field, scope, to_store_ref)
 }
 
 /// A scope as answered: stores by id.
@@ -116,13 +117,6 @@ fn to_scope_with<S>(field: &str, scope: pb::Scope, store: impl Fn(&str, &str) ->
     }
     let grants = if scope.all_stores { Grants::All } else { Grants::Only(grants) };
     violations.finish(role.map(|role| Scope { role, grants }))
-}
-
-fn to_store(field: &str, store: &str) -> Result<StoreRef> {
-    if store.is_empty() {
-        return Err(Error::invalid(field, "must be a store's id or handle"));
-    }
-    store.parse().map_err(|e: Error| e.within(field))
 }
 
 fn to_prefix(field: &str, prefix: &str) -> Result<Prefix> {
@@ -242,7 +236,7 @@ pub fn to_attach_session(request: pb::AttachSessionRequest) -> Result<AttachSess
 fn to_attachment(field: &str, attachment: pb::Attachment) -> Result<Attachment<StoreRef>> {
     let name = |part: &str| format!("{field}.{part}");
     let mut violations = Violations::default();
-    let store = violations.take(to_store(&name("store"), &attachment.store));
+    let store = violations.take(to_store_ref(&name("store"), &attachment.store));
     let access = violations.take(to_access(&name("access"), attachment.access));
     let prefix = violations.take(to_prefix(&name("path_prefix"), &attachment.path_prefix));
     let instructions = violations.take(text::to_text(&name("instructions"), attachment.instructions, TEXT_BYTES_MAX));
