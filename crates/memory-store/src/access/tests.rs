@@ -490,3 +490,29 @@ async fn a_listing_pages_through_all_for_an_admin_and_through_ones_own_for_other
     let bad = Page { size: 1, token: "x".into() };
     assert_eq!(kind(world.access.list_tokens(&curator, bad, true).await), Some(Kind::Invalid));
 }
+
+#[test]
+fn whoever_asks_after_a_token_was_revoked_is_refused() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let world = runtime.block_on(World::new());
+    for _ in 0..50 {
+        let issued = runtime.block_on(world.create(&world.admin, everything(Role::Reader))).unwrap();
+        let revoked = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    loop {
+                        let before = revoked.load(Ordering::SeqCst);
+                        let admitted = runtime.block_on(world.who(&issued.secret)).is_ok();
+                        assert!(!(before && admitted), "a revoked token was let in");
+                        if before {
+                            break;
+                        }
+                    }
+                });
+            }
+            runtime.block_on(world.access.revoke_token(&world.admin, issued.token.id)).unwrap();
+            revoked.store(true, Ordering::SeqCst);
+        });
+    }
+}

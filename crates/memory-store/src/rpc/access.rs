@@ -1,7 +1,5 @@
 //! AccessService.
 
-use std::sync::Arc;
-
 use domain::access::Action;
 use proto::convert::{access, page};
 use proto::memory as pb;
@@ -9,14 +7,11 @@ use proto::memory::access_service_server::AccessService;
 use runtime::auth::principal;
 use tonic::{Request, Response, Status};
 
+use crate::MemoryStore;
 use crate::access::attach::Attached;
 use crate::access::audit::Audited;
-use crate::access::{Access, ResolveStore};
 
-pub struct AccessRpc {
-    pub access: Access,
-    pub stores: Arc<dyn ResolveStore>,
-}
+pub struct AccessRpc(pub MemoryStore);
 
 #[tonic::async_trait]
 impl AccessService for AccessRpc {
@@ -26,7 +21,7 @@ impl AccessService for AccessRpc {
     ) -> Result<Response<pb::CreateTokenResponse>, Status> {
         let principal = principal(&request)?;
         let new = access::to_new_token(request.into_inner()).map_err(status)?;
-        let issued = self.access.create_token(&principal, new, &*self.stores).await;
+        let issued = self.0.access().create_token(&principal, new, &self.0).await;
         let issued = issued.audited(&principal, Action::TokenCreate).map_err(status)?;
         let (token, secret) = (Some(issued.token.into()), issued.secret.expose().to_owned());
         Ok(Response::new(pb::CreateTokenResponse { token, secret }))
@@ -39,7 +34,7 @@ impl AccessService for AccessRpc {
         let principal = principal(&request)?;
         let request = request.into_inner();
         let page = page::to_page(request.page_size, request.page_token).map_err(status)?;
-        let page = self.access.list_tokens(&principal, page, request.include_ended).await;
+        let page = self.0.access().list_tokens(&principal, page, request.include_ended).await;
         let page = page.audited(&principal, Action::TokenCreate).map_err(status)?;
         let tokens = page.items.into_iter().map(Into::into).collect();
         Ok(Response::new(pb::ListTokensResponse { tokens, next_page_token: page.next_page_token }))
@@ -51,7 +46,7 @@ impl AccessService for AccessRpc {
     ) -> Result<Response<pb::RevokeTokenResponse>, Status> {
         let principal = principal(&request)?;
         let token = access::to_token_id("token", &request.into_inner().token).map_err(status)?;
-        let token = self.access.revoke_token(&principal, token).await;
+        let token = self.0.access().revoke_token(&principal, token).await;
         let token = token.audited(&principal, Action::TokenCreate).map_err(status)?;
         Ok(Response::new(pb::RevokeTokenResponse { token: Some(token.into()) }))
     }
@@ -62,7 +57,7 @@ impl AccessService for AccessRpc {
     ) -> Result<Response<pb::AttachSessionResponse>, Status> {
         let principal = principal(&request)?;
         let attach = access::to_attach_session(request.into_inner()).map_err(status)?;
-        let attached = self.access.attach_session(&principal, attach, &*self.stores).await;
+        let attached = self.0.access().attach_session(&principal, attach, &self.0).await;
         let attached = attached.audited(&principal, Action::SessionAttach).map_err(status)?;
         Ok(Response::new(pb::AttachSessionResponse {
             secret: attached.secret.as_ref().map(|s| s.expose().to_owned()).unwrap_or_default(),
@@ -78,7 +73,7 @@ impl AccessService for AccessRpc {
     ) -> Result<Response<pb::GetAttachmentsResponse>, Status> {
         let principal = principal(&request)?;
         let session = access::to_optional_session("session", &request.into_inner().session).map_err(status)?;
-        let attached = self.access.attachments(&principal, session, &*self.stores).await;
+        let attached = self.0.access().attachments(&principal, session, &self.0).await;
         let attached = attached.audited(&principal, Action::SessionRead).map_err(status)?;
         let prompt_note = attached.prompt_note.clone();
         Ok(Response::new(pb::GetAttachmentsResponse { attachments: listed(attached), prompt_note }))
@@ -86,7 +81,7 @@ impl AccessService for AccessRpc {
 
     async fn who_am_i(&self, request: Request<pb::WhoAmIRequest>) -> Result<Response<pb::WhoAmIResponse>, Status> {
         let principal = principal(&request)?;
-        let token = self.access.who_am_i(&principal).await.map_err(status)?;
+        let token = self.0.access().who_am_i(&principal).await.map_err(status)?;
         Ok(Response::new(pb::WhoAmIResponse {
             workspace: principal.workspace.to_string(),
             token: Some(token.into()),
