@@ -1,10 +1,13 @@
 //! Dreams: what one proposes, why, and how sure it is.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Revision;
+use crate::id::{DreamId, SessionId};
 use crate::limits::QUOTE_BYTES_MAX;
 use crate::path::MemoryPath;
 use crate::transcript::Digest;
@@ -225,6 +228,61 @@ pub enum Engine {
 pub enum Decision {
     Accept,
     Reject,
+}
+
+/// What a caller asks of a new dream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDream {
+    /// An id or a handle.
+    pub store: String,
+    pub sessions: SessionSelector,
+    pub engine: Option<Engine>,
+    pub instructions: String,
+    pub wall_time: Option<Duration>,
+    pub request_id: String,
+}
+
+/// Which sessions a dream is to read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SessionSelector {
+    Ids(Vec<SessionId>),
+    Filter(NewFilter),
+}
+
+/// Ended sessions that match all that is set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NewFilter {
+    pub start_time: Option<Timestamp>,
+    pub end_time: Option<Timestamp>,
+    pub agent: String,
+    pub task_key: String,
+    pub labels: BTreeMap<String, String>,
+    pub since_last_dream: bool,
+    pub attached_only: bool,
+}
+
+/// Which changes to adopt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    NotRejected,
+    Accepted,
+}
+
+#[derive(Debug, Clone)]
+pub struct ListDreams {
+    /// Any where empty.
+    pub states: Vec<State>,
+    /// An id or a handle; any where empty.
+    pub store: String,
+    pub before: Option<DreamId>,
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct ListChanges {
+    pub dream: DreamId,
+    pub skip: usize,
+    pub limit: usize,
 }
 
 #[cfg(test)]

@@ -6,23 +6,33 @@
 //! clock, no randomness and no map with an arbitrary order in here.
 
 pub mod analyse;
+mod apply;
 pub mod arguments;
 pub mod calls;
 pub mod candidate;
 pub mod cluster;
 pub mod config;
+mod curate;
 pub mod failure;
+mod index;
 pub mod miners;
 pub mod normalise;
+mod note;
 pub mod pool;
 pub mod prose;
 pub mod reduce;
+pub mod report;
 #[cfg(test)]
 mod script;
 pub mod stats;
+mod verify;
 mod wording;
 
 pub use analyse::{Analysis, analyse};
+pub use apply::{ApplyError, apply, close, origins};
 pub use candidate::{Candidate, Fact, NoteKind, Probe};
 pub use config::Config;
+pub use curate::{Draft, curate};
+pub use index::{INDEX, reindex};
 pub use reduce::reduce;
+pub use verify::{Dropped, Loss, Unverified, Verified, check_retention, verify};

@@ -115,7 +115,15 @@ fn tasks(sessions: &[&Analysis], config: &Config) -> Vec<Task> {
         let members: Vec<usize> = group.into_iter().map(|i| unkeyed[i]).collect();
         Task { key: String::new(), label: shared_words(sessions, &members), members }
     });
-    named.chain(found).collect()
+    let mut tasks: Vec<Task> = named.chain(found).collect();
+    let mut labels = BTreeSet::new();
+    for task in &mut tasks {
+        if task.key.is_empty() && (task.label.is_empty() || !labels.insert(task.label.clone())) {
+            let first = task.members.first().map_or(String::new(), |i| sessions[*i].digest.short());
+            task.label = format!("{} {first}", task.label).trim_start().to_owned();
+        }
+    }
+    tasks
 }
 
 /// The four words of most use that all the sessions have: rare elsewhere, often said here.

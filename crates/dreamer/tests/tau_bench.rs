@@ -1,6 +1,8 @@
 //! The miners on real sessions of tau-bench, where gold actions tell why a session failed. The engine sees only
 //! messages and rewards.
 
+#![allow(clippy::print_stdout, reason = "the figures are what this test is for")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -1,7 +1,9 @@
 //! Conversions between the wire and the words of `domain`: one noun a file, named as its proto is.
 
 pub mod access;
+pub mod change;
 pub mod commit;
+pub mod dream;
 pub mod hex;
 pub mod history;
 pub mod page;

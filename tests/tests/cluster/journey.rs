@@ -13,7 +13,7 @@ use proto::memory as pb;
 use proto::memory::memory_entry::Entry;
 use proto::transcript as tpb;
 use proto::transcript::import_transcripts_request::Part;
-use reverie_scenario::oncall::{self, Plan};
+use scenario::oncall::{self, Plan};
 
 use crate::cluster::{Running, answer, create_store, write};
 

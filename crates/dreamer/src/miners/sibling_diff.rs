@@ -402,7 +402,7 @@ mod tests {
         let of_task = |t: usize| {
             (0..6).map(move |i| {
                 let refunds = i % 2 == 0;
-                let succeeded = if refund_helps { refunds } else { (i / 2 + t) % 2 == 0 };
+                let succeeded = if refund_helps { refunds } else { (i / 2 + t).is_multiple_of(2) };
                 run(&format!("t{t}"), &format!("a{i}"), refunds, succeeded)
             })
         };

@@ -16,13 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::Timestamp;
 use domain::dream::{Evidence, Tier};
 use domain::transcript::{Body, Digest, Event, EventActor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::{Candidate, NoteKind, Probe};
 use crate::config::Config;
 use crate::normalise::{self, SLOT};
 use crate::pool::{Pool, evidence, tier_of_counts};
-use crate::stats::{benjamini_hochberg, deviation, median, median_deviation, poisson_tail};
+use crate::stats::{benjamini_hochberg, deviation, ln_poisson_tail, median, median_deviation};
 use crate::wording::{code, count, duration, short, tally};
 
 /// Lags below are one event in two lines.
@@ -35,8 +36,10 @@ const WIDTHS: [f64; 2] = [0.15, 0.30];
 const LIFT_MIN: f64 = 2.0;
 /// The share of sessions with a first event that also had the second, from which it may be advice.
 const HELD_MIN: f64 = 0.8;
+/// Events of one kind in one session, beyond which they are its heartbeat: what follows a heartbeat is no news.
+const OF_KIND_MAX: usize = 100;
 /// Kinds that are looked at: those in the most sessions.
-const KINDS_MAX: usize = 400;
+const KINDS_MAX: usize = 200;
 
 /// A timestamped line, or a timed event of the environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +88,9 @@ pub fn read(digest: Digest, events: &[Event]) -> Vec<Moment> {
             }
         }
     }
+    let mut of_kind: BTreeMap<String, usize> = BTreeMap::new();
+    moments.iter().for_each(|m| *of_kind.entry(m.kind.clone()).or_default() += 1);
+    moments.retain(|m| of_kind[&m.kind] <= OF_KIND_MAX);
     moments.sort_by_key(|m| m.time);
     moments
 }
@@ -116,7 +122,8 @@ struct Lag {
 struct Found {
     first: usize,
     then: usize,
-    p: f64,
+    /// After the scan correction.
+    ln_p: f64,
     low_s: f64,
     high_s: f64,
     lags: Vec<Lag>,
@@ -138,20 +145,14 @@ pub fn mine(pool: &Pool<'_>, config: &Config) -> Vec<Candidate> {
     let kinds = kinds(pool, config);
     let timelines = timelines(pool, &kinds);
     let windows = windows(config.lag_window_s);
-    let mut found = Vec::new();
-    let mut tests = 0;
-    for (first, first_kind) in kinds.iter().enumerate() {
-        for (then, then_kind) in kinds.iter().enumerate() {
-            let related =
-                normalise::generalise(first_kind) == *then_kind || normalise::generalise(then_kind) == *first_kind;
-            if first == then || related {
-                continue;
-            }
-            tests += 1;
-            found.extend(best_window(&timelines, first, then, &windows, config));
-        }
-    }
-    let p: Vec<f64> = found.iter().map(|f| f.p).collect();
+    let general: Vec<String> = kinds.iter().map(|kind| normalise::generalise(kind)).collect();
+    let is_pair = |a: usize, b: usize| a != b && general[a] != kinds[b] && general[b] != kinds[a];
+    let pairs: Vec<(usize, usize)> =
+        (0..kinds.len()).flat_map(|a| (0..kinds.len()).map(move |b| (a, b))).filter(|(a, b)| is_pair(*a, *b)).collect();
+    let found: Vec<Found> =
+        pairs.par_iter().filter_map(|(first, then)| best_window(&timelines, *first, *then, &windows, config)).collect();
+    let tests = pairs.len();
+    let p: Vec<f64> = found.iter().map(|f| f.ln_p.exp().min(1.0)).collect();
     let q = benjamini_hochberg(&p, tests);
     let mut significant: Vec<(Found, f64)> = found.into_iter().zip(q).filter(|(_, q)| *q <= config.q_max).collect();
     drop_explained(&mut significant, &timelines);
@@ -240,32 +241,34 @@ fn best_window(
     }
     // By lag, so that a window is a slice; the sort is stable, and ties cannot matter.
     lags.sort_by(|a, b| a.lag_s.total_cmp(&b.lag_s));
-    let with_lag = |low: f64, high: f64| {
+    // The last window in which a session was counted, to count it once a window.
+    let mut counted = vec![usize::MAX; timelines.len()];
+    let mut with_lag = |window: usize, low: f64, high: f64| {
         let from = lags.partition_point(|l| l.lag_s < low);
         let within = &lags[from..from + lags[from..].partition_point(|l| l.lag_s <= high)];
         if within.len() < config.lag_sessions_min {
             return 0;
         }
-        within.iter().map(|l| l.timeline).collect::<BTreeSet<_>>().len()
+        within.iter().filter(|l| std::mem::replace(&mut counted[l.timeline], window) != window).count()
     };
-    let rate = events as f64 / observed_s.max(1.0);
+    let exposures = exposures(timelines, first, then, events as f64 / observed_s.max(1.0));
     let mut best: Option<(f64, f64, f64, f64)> = None;
-    for (low, high) in windows {
-        let observed = with_lag(*low, *high);
+    for (window, (low, high)) in windows.iter().enumerate() {
+        let observed = with_lag(window, *low, *high);
         if observed < config.lag_sessions_min {
             continue;
         }
-        let expected = expected(timelines, first, then, rate, *low, *high);
+        let expected = expected(&exposures, *low, *high);
         if (observed as f64) < LIFT_MIN * expected {
             continue;
         }
-        let p = (poisson_tail(observed as u64, expected) * windows.len() as f64).min(1.0);
+        let ln_p = ln_poisson_tail(observed as u64, expected) + (windows.len() as f64).ln();
         // Of equal windows the narrower.
-        if best.is_none_or(|(of_best, l, h, _)| (p, high - low) < (of_best, h - l)) {
-            best = Some((p, *low, *high, expected));
+        if best.is_none_or(|(of_best, l, h, _)| (ln_p, high - low) < (of_best, h - l)) {
+            best = Some((ln_p, *low, *high, expected));
         }
     }
-    let (p, low_s, high_s, expected) = best?;
+    let (ln_p, low_s, high_s, expected) = best?;
     lags.retain(|l| (low_s..=high_s).contains(&l.lag_s));
     lags.sort_by_key(|l| (l.timeline, l.first));
     let holding: BTreeSet<usize> = lags.iter().map(|l| l.timeline).collect();
@@ -277,26 +280,39 @@ fn best_window(
             !holding.contains(t) && firsts.into_iter().any(|p| p.at_s + high_s <= timeline.length_s)
         })
         .count();
-    Some(Found { first, then, p, low_s, high_s, lags, expected, counter_examples })
+    Some(Found { first, then, ln_p, low_s, high_s, lags, expected, counter_examples })
+}
+
+/// One session's part in what chance gives: the times of first events, and the rate of second ones.
+struct Exposure {
+    firsts_s: Vec<f64>,
+    length_s: f64,
+    rate: f64,
+}
+
+fn exposures(timelines: &[Timeline], first: usize, then: usize, rate: f64) -> Vec<Exposure> {
+    let of_session = |timeline: &Timeline| {
+        let points = timeline.of_kind.get(&first)?;
+        let own = timeline.of_kind.get(&then).map_or(0, Vec::len) as f64 / timeline.length_s.max(1.0);
+        let firsts_s = points.iter().filter(|p| !p.copied).map(|p| p.at_s).collect();
+        Some(Exposure { firsts_s, length_s: timeline.length_s, rate: rate.max(own) })
+    };
+    timelines.iter().filter_map(of_session).collect()
 }
 
 /// In how many sessions chance alone puts the earliest second event into the window after some first one.
-fn expected(timelines: &[Timeline], first: usize, then: usize, rate: f64, low: f64, high: f64) -> f64 {
-    let of_session = |timeline: &Timeline| {
-        let Some(points) = timeline.of_kind.get(&first) else { return 0.0 };
-        let own = timeline.of_kind.get(&then).map_or(0, Vec::len) as f64 / timeline.length_s.max(1.0);
-        let rate = rate.max(own);
-        let misses: f64 = points
-            .iter()
-            .filter(|p| !p.copied)
-            .map(|p| {
-                let high = high.min(timeline.length_s - p.at_s);
-                if high <= low { 1.0 } else { 1.0 - (-rate * low).exp() * (1.0 - (-rate * (high - low)).exp()) }
-            })
-            .product();
-        1.0 - misses
+fn expected(exposures: &[Exposure], low: f64, high: f64) -> f64 {
+    let of_session = |exposure: &Exposure| {
+        let misses = |high: f64| match high <= low {
+            true => 1.0,
+            false => 1.0 - (-exposure.rate * low).exp() * (1.0 - (-exposure.rate * (high - low)).exp()),
+        };
+        // The times are in order: up to here the whole window was observed.
+        let whole = exposure.firsts_s.partition_point(|at| at + high <= exposure.length_s);
+        let cut = exposure.firsts_s[whole..].iter().map(|at| misses(exposure.length_s - at));
+        1.0 - misses(high).powi(whole as i32) * cut.product::<f64>()
     };
-    timelines.iter().map(of_session).sum()
+    exposures.iter().map(of_session).sum()
 }
 
 /// Of a -> b, b -> c and a -> c with lags that add up in the same sessions, drops the one of the widest spread.
@@ -333,7 +349,7 @@ fn drop_explained(found: &mut Vec<(Found, f64)>, timelines: &[Timeline]) {
 fn drop_restated(found: &mut Vec<(Found, f64)>, kinds: &[String]) {
     found.sort_by(|(a, _), (b, _)| {
         let key = |f: &Found| (kinds[f.first].len() + kinds[f.then].len(), f.first, f.then);
-        a.p.total_cmp(&b.p).then(key(b).cmp(&key(a)))
+        a.ln_p.total_cmp(&b.ln_p).then(key(b).cmp(&key(a)))
     });
     let mut told: BTreeSet<(usize, usize, usize)> = BTreeSet::new();
     found.retain(|(f, _)| {

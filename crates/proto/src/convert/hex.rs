@@ -7,11 +7,11 @@ pub fn encode(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [DIGITS[(b >> 4) as usize] as char, DIGITS[(b & 15) as usize] as char]).collect()
 }
 
-/// Exactly 32 bytes. `field` is the request's field.
-pub fn decode(field: &str, text: &str) -> Result<[u8; 32]> {
+/// Exactly `N` bytes: 32 for a whole hash, 16 for a short one. `field` is the request's field.
+pub fn decode<const N: usize>(field: &str, text: &str) -> Result<[u8; N]> {
     let digit = |b: u8| (b as char).to_digit(16).filter(|_| !b.is_ascii_uppercase());
-    let mut bytes = [0; 32];
-    let well_formed = text.len() == 64
+    let mut bytes = [0; N];
+    let well_formed = text.len() == 2 * N
         && text.as_bytes().chunks_exact(2).zip(&mut bytes).all(|(pair, byte)| match (digit(pair[0]), digit(pair[1])) {
             (Some(high), Some(low)) => {
                 *byte = (high << 4 | low) as u8;
@@ -19,5 +19,9 @@ pub fn decode(field: &str, text: &str) -> Result<[u8; 32]> {
             }
             _ => false,
         });
-    if well_formed { Ok(bytes) } else { Err(Error::invalid(field, "must be 64 lower-case hexadecimal digits")) }
+    if well_formed {
+        Ok(bytes)
+    } else {
+        Err(Error::invalid(field, format!("must be {} lower-case hexadecimal digits", 2 * N)))
+    }
 }

@@ -1,11 +1,12 @@
 //! Requests about sessions: proto/reverie/transcript/v1/transcript.proto.
 
+use bytes::Bytes;
 use domain::id::SessionId;
 use domain::limits::NAME_BYTES_MAX;
 use domain::transcript::Event;
 use domain::transcript::request::{
-    Append, End, Format, ImportHeader, ImportProblem, ImportReport, ImportedSession, NewSession, Notice, NoticeKind,
-    SessionFilter,
+    Append, End, Format, ImportHeader, ImportPart, ImportProblem, ImportReport, ImportedSession, NewSession, Notice,
+    NoticeKind, SessionFilter,
 };
 use domain::{Error, Result};
 
@@ -13,10 +14,13 @@ use crate::convert::session::{to_agent, to_event, to_labels, to_outcome, to_sess
 use crate::convert::violations::Violations;
 use crate::convert::{text, time};
 use crate::transcript as pb;
+use crate::transcript::import_transcripts_request::Part;
 
 #[cfg(test)]
 mod tests;
 
+/// Bytes of one chunk of an imported file.
+const CHUNK_BYTES_MAX: usize = domain::limits::PAGE_BYTES_MAX;
 /// Stores that a session may name.
 const ATTACHED_MAX: usize = domain::limits::ATTACHMENTS_MAX;
 
@@ -130,6 +134,17 @@ impl From<Format> for pb::TranscriptFormat {
             Format::OpenaiChat => pb::TranscriptFormat::OpenaiChat,
             Format::TauBench => pb::TranscriptFormat::TauBench,
         }
+    }
+}
+
+pub fn to_import_part(r: pb::ImportTranscriptsRequest) -> Result<ImportPart<Bytes>> {
+    match r.part {
+        Some(Part::Header(header)) => Ok(ImportPart::Header(to_import_header(header)?)),
+        Some(Part::Chunk(chunk)) if chunk.len() > CHUNK_BYTES_MAX => {
+            Err(Error::invalid("chunk", format!("has {} bytes, at most {CHUNK_BYTES_MAX} are allowed", chunk.len())))
+        }
+        Some(Part::Chunk(chunk)) => Ok(ImportPart::Chunk(chunk)),
+        None => Err(Error::invalid("part", "set one of header, chunk")),
     }
 }
 

@@ -1,0 +1,5 @@
+//! The processes: a whole cluster in one, or one role of a larger one.
+
+pub mod role;
+pub mod serve;
+pub mod up;

@@ -1,0 +1,86 @@
+//! The roles: what each opens and serves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use client::Client;
+use client::auth::WhoAmI;
+use domain::access::{Authenticator, Secret};
+use dream_orchestrator::{DreamOrchestrator, Endpoints};
+use memory_store::MemoryStore;
+use runtime::clock::{SystemClock, SystemIds};
+use runtime::config::Config;
+use storage::Vault;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use transcript_ingest::TranscriptIngest;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    MemoryStore,
+    TranscriptIngest,
+    DreamOrchestrator,
+}
+
+impl Role {
+    pub const ALL: [Role; 3] = [Role::MemoryStore, Role::TranscriptIngest, Role::DreamOrchestrator];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::MemoryStore => "memory-store",
+            Role::TranscriptIngest => "transcript-ingest",
+            Role::DreamOrchestrator => "dream-orchestrator",
+        }
+    }
+
+    /// The gRPC services that it serves, by their full names.
+    pub const fn services(self) -> &'static [&'static str] {
+        match self {
+            Role::MemoryStore => &[
+                "reverie.memory.v1.StoreService",
+                "reverie.memory.v1.MemoryService",
+                "reverie.memory.v1.HistoryService",
+                "reverie.memory.v1.AccessService",
+            ],
+            Role::TranscriptIngest => &["reverie.transcript.v1.TranscriptService"],
+            Role::DreamOrchestrator => &["reverie.dream.v1.DreamService"],
+        }
+    }
+}
+
+/// A role that is open and ready to be served.
+pub struct Opened {
+    pub routes: Routes,
+    pub authenticator: Arc<dyn Authenticator>,
+    /// The admin's token, where this start made one.
+    pub admin: Option<Secret>,
+}
+
+/// Opens a role's database and the service on it.
+pub async fn open(role: Role, config: &Config, given_admin: Option<Secret>, shutdown: CancellationToken) -> Result<Opened> {
+    let vault = vault(&config.data, config.cache_mib).await.with_context(|| format!("opening {}'s database in {}", role.name(), config.data.display()))?;
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    let memory = || Client::connect(&config.peers.memory_store, Secret::new(""));
+    match role {
+        Role::MemoryStore => {
+            let service = MemoryStore::open(vault, clock, ids, shutdown).await?;
+            let admin = service.bootstrap_admin("admin", given_admin).await?;
+            Ok(Opened { routes: service.routes(), authenticator: service.authenticator(), admin })
+        }
+        Role::TranscriptIngest => {
+            let service = TranscriptIngest::open(vault, clock, ids, shutdown).await?;
+            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)), admin: None })
+        }
+        Role::DreamOrchestrator => {
+            let endpoints = Endpoints { memory: config.peers.memory_store.clone(), transcript: config.peers.transcript_ingest.clone() };
+            let service = DreamOrchestrator::open(vault, clock, ids, endpoints, shutdown).await?;
+            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)), admin: None })
+        }
+    }
+}
+
+async fn vault(folder: &Path, cache_mib: u64) -> Result<Vault> {
+    std::fs::create_dir_all(folder)?;
+    Ok(storage::open(folder, cache_mib << 20).await?)
+}
