@@ -159,6 +159,8 @@ pub const IMPORT_BYTES_MAX: usize = 256 << 20;
 pub const IMPORT_SESSIONS_MAX: usize = 50_000;
 /// Imported files that one process holds in memory at once.
 pub const IMPORTS_RUNNING_MAX: usize = 4;
+/// Seconds for which an import may wait for its next chunk.
+pub const IMPORT_SILENCE_S: u64 = 30;
 /// Sessions and bytes that an import puts into one commit. A larger session takes several.
 pub const IMPORT_COMMIT_SESSIONS_MAX: usize = 64;
 pub const IMPORT_COMMIT_BYTES_MAX: usize = 4 << 20;

@@ -139,6 +139,13 @@ pub struct ImportHeader {
     pub attached_stores: Vec<String>,
 }
 
+/// What an import is made of, in this order: one header, then the file in chunks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ImportPart<Chunk> {
+    Header(ImportHeader),
+    Chunk(Chunk),
+}
+
 /// What became of an imported file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportReport {

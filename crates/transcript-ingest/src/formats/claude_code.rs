@@ -18,8 +18,6 @@ use super::split::split;
 use super::{Draft, Item};
 use lines::Line;
 
-const HARNESS: &str = "claude-code";
-
 pub fn read<'a>(file: &'a [u8], name: &'a str) -> impl Iterator<Item = Item> + 'a {
     let mut lines = Vec::new();
     let mut problems = Vec::new();
@@ -118,7 +116,7 @@ fn draft(lines: &[Line<'_>], session: Session, name: &str) -> Draft {
     let mut draft = of_session.first().map(|l| Draft::beginning_at(&l.piece)).unwrap_or_default();
     draft.external_id = session.id;
     let version = of_session.iter().rev().find(|l| !l.version.is_empty()).map(|l| l.version.clone().into_owned());
-    draft.agent = Agent { name: HARNESS.to_owned(), version: version.unwrap_or_default() };
+    draft.agent = Agent { name: String::new(), version: version.unwrap_or_default() };
     let mut words = words::Words::new(name, &mut draft);
     for ((line, member), thread) in of_session.into_iter().zip(&session.lines).zip(threads) {
         words.line(line, &thread.name, member.copied || thread.is_prompt);
