@@ -1,11 +1,15 @@
 //! Layers as one async function each: a request in, a response out, and what comes next between.
+//! What a layer does while a stream goes on is done around the response's body.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Frame;
+use tonic::Status;
 use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt as _};
@@ -64,5 +68,40 @@ impl<A: Around> Service<Request<Body>> for AroundService<A> {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (around, next) = (self.around.clone(), self.next.clone());
         Box::pin(async move { Ok(around.around(request, next).await) })
+    }
+}
+
+/// What is done around a body as it is sent, until it is sent or given up; then it is dropped.
+pub trait AroundBody: Unpin + Send + 'static {
+    fn poll(&mut self, body: Pin<&mut Body>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        http_body::Body::poll_frame(body, context)
+    }
+}
+
+/// A body with something around it.
+pub fn wrap(body: Body, around: impl AroundBody) -> Body {
+    Body::new(Wrapped { body, around })
+}
+
+struct Wrapped<A> {
+    body: Body,
+    around: A,
+}
+
+impl<A: AroundBody> http_body::Body for Wrapped<A> {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        this.around.poll(Pin::new(&mut this.body), context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
     }
 }

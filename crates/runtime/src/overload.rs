@@ -1,21 +1,19 @@
 //! Overload: beyond a bound of open requests the answer is no, at once, with when to come again.
 //! A stream counts until it ends.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::{Error, Kind};
 use http::{Request, Response};
-use http_body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::Status;
 use tonic::body::Body;
 
-use crate::layer::{Around, Next, refuse, run};
+use crate::layer::{Around, AroundBody, Next, refuse, run, wrap};
 use crate::rpc;
+
+/// When to come again.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Clone)]
 pub struct Overload(Arc<Semaphore>);
@@ -38,31 +36,13 @@ impl Around for Overload {
                 "OVERLOADED",
                 "the service has as many open requests as it takes; come again in a moment",
             );
-            return refuse(&error.retry_after(Duration::from_millis(250)));
+            return refuse(&error.retry_after(RETRY_AFTER));
         };
-        run(next, request).await.map(|body| Body::new(Held { body, _permit: permit }))
+        run(next, request).await.map(|body| wrap(body, Place(permit)))
     }
 }
 
-/// A body that keeps its place until it has been sent.
-struct Held {
-    body: Body,
-    _permit: OwnedSemaphorePermit,
-}
+/// A request's place, kept until its answer has been sent.
+struct Place(#[expect(dead_code, reason = "given back when it is dropped")] OwnedSemaphorePermit);
 
-impl http_body::Body for Held {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
-    }
-}
+impl AroundBody for Place {}

@@ -14,21 +14,33 @@ use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tonic_web::GrpcWebLayer;
 use tower::ServiceBuilder;
 
 use crate::auth::Authenticate;
 use crate::clock::SystemClock;
 use crate::deadline::Deadline;
+use crate::drain::Drain;
 use crate::layer::AroundLayer;
 use crate::overload::Overload;
 use crate::panic::CatchPanic;
 use crate::trace::Trace;
+
+#[cfg(test)]
+mod tests;
 
 /// How often an idle connection is asked whether it lives, and how long it has to say so.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// A health name that is served as long as the process runs, for liveness probes.
 const LIVENESS: &str = "liveness";
+
+const HEALTH: &str = "grpc.health.v1.Health";
+const REFLECTION_V1: &str = "grpc.reflection.v1.ServerReflection";
+const REFLECTION_V1ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
+
+/// Before the end of the drain: time for the last answers to go out.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What to serve. `run` serves it.
 pub struct Server {
@@ -37,6 +49,7 @@ pub struct Server {
     services: Vec<String>,
     authenticator: Arc<dyn Authenticator>,
     shutdown: CancellationToken,
+    requests_max: usize,
 }
 
 impl fmt::Debug for Server {
@@ -54,20 +67,31 @@ impl Server {
         authenticator: Arc<dyn Authenticator>,
         shutdown: CancellationToken,
     ) -> Server {
-        Server { role, routes, services: services.into_iter().map(Into::into).collect(), authenticator, shutdown }
+        let services = services.into_iter().map(Into::into).collect();
+        Server { role, routes, services, authenticator, shutdown, requests_max: limits::REQUESTS_MAX }
     }
 
-    /// Serves until the shutdown token fires, then lets open requests finish, for at most
-    /// `limits::DRAIN_S` seconds.
+    /// Open requests beyond which it refuses; `limits::REQUESTS_MAX` where nothing is said.
+    #[must_use]
+    pub fn requests_max(mut self, requests_max: usize) -> Server {
+        self.requests_max = requests_max;
+        self
+    }
+
+    /// Serves until the shutdown token fires, then lets open requests finish. Returns within
+    /// `limits::DRAIN_S` seconds of that; what is still open by then ends with UNAVAILABLE.
     pub async fn run(self, listener: TcpListener) -> io::Result<()> {
         let (health, health_service) = tonic_health::server::health_reporter();
         self.report(&health, ServingStatus::Serving).await;
         health.set_service_status(LIVENESS, ServingStatus::Serving).await;
 
+        let drain = Drain { announced: CancellationToken::new(), last_call: CancellationToken::new() };
         let layers = ServiceBuilder::new()
+            .layer(GrpcWebLayer::new())
             .layer(AroundLayer(Trace { role: self.role }))
             .layer(AroundLayer(CatchPanic))
-            .layer(AroundLayer(Overload::new(limits::REQUESTS_MAX)))
+            .layer(AroundLayer(drain.clone()))
+            .layer(AroundLayer(Overload::new(self.requests_max)))
             .layer(AroundLayer(Deadline))
             .layer(AroundLayer(Authenticate {
                 authenticator: self.authenticator.clone(),
@@ -81,24 +105,24 @@ impl Server {
             .max_concurrent_streams(limits::CONNECTION_STREAMS_MAX)
             .accept_http1(true) // grpc-web
             .layer(layers)
-            .layer(tonic_web::GrpcWebLayer::new())
             .add_routes(self.routes.clone())
             .add_service(health_service)
-            .add_service(reflection().build_v1().map_err(io::Error::other)?)
-            .add_service(reflection().build_v1alpha().map_err(io::Error::other)?)
+            .add_service(self.reflection(REFLECTION_V1).build_v1().map_err(io::Error::other)?)
+            .add_service(self.reflection(REFLECTION_V1ALPHA).build_v1alpha().map_err(io::Error::other)?)
             .serve_with_incoming_shutdown(incoming, self.shutdown.clone().cancelled_owned());
 
-        let drained = async {
+        let draining = async {
             self.shutdown.cancelled().await;
             self.report(&health, ServingStatus::NotServing).await;
-            tokio::time::sleep(Duration::from_secs(limits::DRAIN_S)).await;
+            drain.announced.cancel();
+            tokio::time::sleep(Duration::from_secs(limits::DRAIN_S).saturating_sub(LAST_CALL)).await;
+            tracing::warn!(role = self.role, "requests were still open at the end of the drain: they are ended");
+            drain.last_call.cancel();
+            tokio::time::sleep(LAST_CALL).await;
         };
         tokio::select! {
             served = serving => served.map_err(io::Error::other),
-            () = drained => {
-                tracing::warn!(role = self.role, "requests were still open after {} s and are cut off", limits::DRAIN_S);
-                Ok(())
-            }
+            () = draining => Ok(()),
         }
     }
 
@@ -106,6 +130,17 @@ impl Server {
         for service in self.services.iter().map(String::as_str).chain([""]) {
             health.set_service_status(service, status).await;
         }
+    }
+
+    /// What this server serves, described by the descriptors of Reverie, of error details and of
+    /// health, so that grpcurl prints all of them.
+    fn reflection(&self, own_name: &str) -> tonic_reflection::server::Builder<'static> {
+        let described = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        let names = self.services.iter().map(String::as_str).chain([HEALTH, own_name]);
+        names.fold(described, |builder, name| builder.with_service_name(name))
     }
 }
 
@@ -115,12 +150,4 @@ pub fn merge(routes: impl IntoIterator<Item = Routes>) -> Routes {
     let routers = routes.into_iter().map(|r| r.prepare().into_axum_router().reset_fallback());
     let merged = routers.reduce(|all, more| all.merge(more));
     merged.map(Routes::from).unwrap_or_default()
-}
-
-/// The descriptors of Reverie, of error details and of health, so that grpcurl prints all of them.
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }

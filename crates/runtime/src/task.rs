@@ -38,6 +38,31 @@ impl<T> Drop for Task<T> {
     }
 }
 
+/// Tasks with one owner. Dropping it aborts those that still run.
+#[derive(Debug)]
+pub struct Group<T = ()>(Vec<Task<T>>);
+
+impl<T> Default for Group<T> {
+    fn default() -> Group<T> {
+        Group(Vec::new())
+    }
+}
+
+impl<T: Send + 'static> Group<T> {
+    pub fn spawn(&mut self, name: &'static str, work: impl Future<Output = T> + Send + 'static) {
+        self.0.push(spawn(name, work));
+    }
+
+    /// Waits for the end of all, in the order in which they were started. None for one that panicked.
+    pub async fn join(self) -> Vec<Option<T>> {
+        let mut ended = Vec::with_capacity(self.0.len());
+        for task in self.0 {
+            ended.push(task.join().await);
+        }
+        ended
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -53,7 +54,10 @@ pub fn init(settings: &Settings) -> Result<Telemetry, Box<dyn std::error::Error 
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let provider =
         settings.otlp_endpoint.as_deref().map(|endpoint| provider(endpoint, &settings.service)).transpose()?;
-    let traces = provider.as_ref().map(|p| tracing_opentelemetry::layer().with_tracer(p.tracer("reverie")));
+    // Only ours: the exporter's own connection has spans too, and would feed itself.
+    let ours = Targets::new().with_target("reverie", LevelFilter::INFO);
+    let traces =
+        provider.as_ref().map(|p| tracing_opentelemetry::layer().with_tracer(p.tracer("reverie")).with_filter(ours));
     let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let logs = match settings.format {
         LogFormat::Text => logs.with_target(false).boxed(),

@@ -1,28 +1,38 @@
-//! One span per request, a child of the caller's where the caller sent a W3C traceparent.
+//! One span per request, a child of the caller's where the caller sent a W3C traceparent. A stream's
+//! span lasts until the stream ends.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
+use http_body::Frame;
 use opentelemetry::propagation::Extractor;
-use tonic::Code;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tracing::{Instrument as _, Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::layer::{Around, Next, run};
+use crate::layer::{Around, AroundBody, Next, run, wrap};
 use crate::rpc;
 
+/// Notes on the request's span which store it is about.
+pub fn store(store: impl std::fmt::Display) {
+    Span::current().record("store", field::display(store));
+}
+
 #[derive(Debug, Clone)]
-pub struct Trace {
+pub(crate) struct Trace {
     pub role: &'static str,
 }
 
 impl Around for Trace {
     async fn around(self, request: Request<Body>, next: Next) -> Response<Body> {
-        let path = request.uri().path().trim_start_matches('/').to_owned();
         if rpc::is_public(request.uri().path()) {
             return run(next, request).await;
         }
+        let path = request.uri().path().trim_start_matches('/').to_owned();
         let span = tracing::info_span!(
             "rpc",
             otel.name = path,
@@ -32,6 +42,7 @@ impl Around for Trace {
             role = self.role,
             workspace = field::Empty,
             subject = field::Empty,
+            store = field::Empty,
             code = field::Empty,
         );
         let parent = opentelemetry::global::get_text_map_propagator(|p| p.extract(&Headers(request.headers())));
@@ -39,29 +50,72 @@ impl Around for Trace {
         let _ = span.set_parent(parent);
         let started = Instant::now();
         let response = run(next, request).instrument(span.clone()).await;
-        finish(&span, &path, code(&response), started);
-        response
+        let code = code(response.headers());
+        response.map(|body| wrap(body, Answer { span, path, started, code }))
     }
 }
 
-/// The code that is known when the headers go out; a stream that fails later says so in its trailers.
-fn code(response: &Response<Body>) -> Code {
-    let status =
-        response.headers().get("grpc-status").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<i32>().ok());
-    status.map_or(Code::Ok, Code::from)
+/// An answer on its way. Dropping it finishes the span.
+struct Answer {
+    span: Span,
+    path: String,
+    started: Instant,
+    /// None until it is known; a caller that goes away never learns it.
+    code: Option<Code>,
 }
 
-/// Conflicts, refusals and bad requests are answers, not errors: only what a person must look at is one.
-fn finish(span: &Span, rpc: &str, code: Code, started: Instant) {
-    let ms = started.elapsed().as_secs_f64() * 1e3;
-    span.record("code", field::debug(code));
-    span.in_scope(|| match code {
-        Code::Internal | Code::DataLoss | Code::Unknown => {
-            span.record("otel.status_code", "ERROR");
-            tracing::error!(rpc, ?code, ms, "failed");
+impl AroundBody for Answer {
+    fn poll(&mut self, body: Pin<&mut Body>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = self.span.in_scope(|| http_body::Body::poll_frame(body, context));
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => self.code = frame.trailers_ref().and_then(code).or(self.code),
+            Poll::Ready(Some(Err(status))) => self.code = Some(status.code()),
+            Poll::Ready(None) | Poll::Pending => {}
         }
-        _ => tracing::debug!(rpc, ?code, ms, "answered"),
-    });
+        frame
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let code = self.code.unwrap_or(Code::Cancelled);
+        let (rpc, ms) = (self.path.as_str(), self.started.elapsed().as_secs_f64() * 1e3);
+        self.span.record("code", field::debug(code));
+        let is_error = is_error(code);
+        if is_error {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        self.span.in_scope(|| match is_error {
+            true => tracing::error!(rpc, ?code, ms, "failed"),
+            false => tracing::debug!(rpc, ?code, ms, "answered"),
+        });
+    }
+}
+
+fn code(headers: &HeaderMap) -> Option<Code> {
+    let status = headers.get("grpc-status")?.to_str().ok()?.parse::<i32>().ok()?;
+    Some(Code::from(status))
+}
+
+/// Conflicts, refusals and bad requests are answers: only what a person must look at is an error.
+fn is_error(code: Code) -> bool {
+    match code {
+        Code::Internal | Code::DataLoss | Code::Unknown => true,
+        Code::Ok
+        | Code::Cancelled
+        | Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Unavailable
+        | Code::Unauthenticated => false,
+    }
 }
 
 struct Headers<'a>(&'a HeaderMap);
