@@ -133,6 +133,7 @@ fn shared_words(sessions: &[&Analysis], members: &[usize]) -> String {
     let mut shared: Vec<(usize, &str)> = sessions[*first]
         .task_words
         .keys()
+        .filter(|word| word.chars().any(char::is_alphabetic))
         .filter(|word| members.iter().all(|i| sessions[*i].task_words.contains_key(*word)))
         .map(|word| (elsewhere(word), word.as_str()))
         .collect();

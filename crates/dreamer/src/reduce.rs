@@ -43,7 +43,7 @@ mod tests {
     fn run(i: usize) -> Script {
         session(["a", "b"][i % 2])
             .task(&format!("t{}", i / 2))
-            .succeeded(i % 2 == 0)
+            .succeeded(i.is_multiple_of(2))
             .user(&format!("book seat {i}"))
             .fails("pay", r#"{"with":"cash"}"#, "Error: cash is refused")
             .ok("pay", &format!(r#"{{"with":"card-{}"}}"#, i % 2), "paid")
