@@ -36,3 +36,13 @@ pub use curate::{Draft, curate};
 pub use index::{INDEX, reindex};
 pub use reduce::reduce;
 pub use verify::{Dropped, Loss, Unverified, Verified, check_retention, verify};
+
+use domain::dream::Snapshot;
+use domain::transcript::Transcript;
+
+/// A whole dream at once: what the service does in stages.
+pub fn dream(snapshot: &Snapshot, transcripts: &[Transcript], config: &Config) -> Result<Verified, Unverified> {
+    let analyses: Vec<Analysis> = transcripts.iter().map(|t| analyse(t, config)).collect();
+    let draft = curate(snapshot, reduce(&analyses, config), config);
+    verify(draft, snapshot, transcripts, config)
+}
