@@ -20,7 +20,7 @@ use regex::{Captures, Regex, RegexSet};
 use judge::{assigned, bearer, card, flag, token};
 
 /// Of the table: text masked under an older one may hold what a newer one finds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u8 = 1;
 
 /// After a key: its closing quote, the sign, and a value, quoted in one of three ways or bare.
 macro_rules! assignment {

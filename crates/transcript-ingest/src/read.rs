@@ -94,7 +94,7 @@ impl Reader {
             let vault = &self.ingest.0.vault;
             let range = match self.rest.take() {
                 Some(range) => range,
-                None => self.from_block_of_next().await?,
+                None => self.first_range().await?,
             };
             let rows = vault.scan(range.clone(), BLOCKS_MAX, Direction::Ascending).await.map_err(fault::of)?;
             self.rest = Some(rows.last().map_or(range.clone(), |(key, _)| range.after(key.clone())));
@@ -104,7 +104,7 @@ impl Reader {
     }
 
     /// The blocks from the one on that holds the next event.
-    async fn from_block_of_next(&self) -> Result<Range> {
+    async fn first_range(&self) -> Result<Range> {
         let all = key::events_of(self.workspace, self.id);
         let next = key::events(self.workspace, self.id, self.next);
         let before = Range { start: all.start, end: Bound::Included(next) };

@@ -8,9 +8,14 @@ use domain::{Error, Result, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::mask;
+
 /// Of every row here. A change of `Session` or `Event` that changes their bytes needs a new one, and
 /// a reader for the old.
 const VERSION: u8 = 1;
+/// Of the table that a block's events were masked by: a byte of the block, for a later table to find
+/// what it should look at again.
+const MASK_VERSION: u8 = mask::VERSION;
 /// zstd's own default: 3 to 5 times smaller on transcripts, at several hundred MB/s.
 const COMPRESSION_LEVEL: i32 = 3;
 /// Bytes that a block may have unpacked: its texts, escapes and names stay far below.
@@ -81,14 +86,15 @@ pub fn encode_blocks(events: &[Event]) -> Result<Vec<(u64, Vec<u8>)>> {
         let (block, after) = rest.split_at(len);
         let plain = postcard::to_stdvec(block).map_err(Error::internal)?;
         let packed = zstd::bulk::compress(&plain, COMPRESSION_LEVEL).map_err(Error::internal)?;
-        blocks.push((first.seq, [&[VERSION], packed.as_slice()].concat()));
+        blocks.push((first.seq, [&[VERSION, MASK_VERSION], packed.as_slice()].concat()));
         rest = after;
     }
     Ok(blocks)
 }
 
 pub fn decode_block(bytes: &[u8]) -> Result<Vec<Event>> {
-    let plain = zstd::bulk::decompress(versioned(bytes)?, BLOCK_BYTES_MAX).map_err(Error::corrupt)?;
+    let (_, packed) = versioned(bytes)?.split_first().ok_or_else(|| Error::corrupt("a block is empty"))?;
+    let plain = zstd::bulk::decompress(packed, BLOCK_BYTES_MAX).map_err(Error::corrupt)?;
     postcard::from_bytes(&plain).map_err(Error::corrupt)
 }
 

@@ -75,11 +75,12 @@ fn sessions(lines: &[Line<'_>], problems: &mut Vec<ImportProblem>) -> Vec<Sessio
             problems.push(line.piece.problem(format!("a {} of a session that is not in this file", line.kind)));
             continue;
         };
-        let repeated = seen
-            .get(line.uuid.as_ref())
-            .is_some_and(|(earlier, of)| *of != session || lines[*earlier].message == line.message);
-        sessions[session].lines.push(Member { line: i, copied: repeated || line.is_summary() });
-        if !line.uuid.is_empty() && !(repeated && seen.get(line.uuid.as_ref()).is_some_and(|(_, of)| *of == session)) {
+        let earlier = seen.get(line.uuid.as_ref()).copied();
+        let in_other_session = earlier.is_some_and(|(_, of)| of != session);
+        let written_again = earlier.is_some_and(|(at, of)| of == session && lines[at].message == line.message);
+        let copied = in_other_session || written_again || line.is_summary();
+        sessions[session].lines.push(Member { line: i, copied });
+        if !line.uuid.is_empty() && !written_again {
             seen.insert(&line.uuid, (i, session));
         }
         if !line.session.is_empty() {

@@ -82,6 +82,7 @@ const GOLDEN: [(usize, &str); 4] =
 fn blocks_keep_to_their_bounds_and_come_back() {
     let small: Vec<Event> = (1..=600).map(|seq| event(seq, Body::Message { text: "x".into() })).collect();
     let blocks = encode_blocks(&small).unwrap();
+    assert!(blocks.iter().all(|(_, bytes)| bytes[..2] == [VERSION, mask::VERSION]));
     assert_eq!(blocks.iter().map(|(first, _)| *first).collect::<Vec<_>>(), [1, 257, 513]);
     let back: Vec<Event> = blocks.iter().flat_map(|(_, bytes)| decode_block(bytes).unwrap()).collect();
     assert_eq!(back, small);

@@ -1,7 +1,7 @@
 //! Recording a run: create, append, end, read.
 
 use domain::Kind;
-use domain::limits::{APPEND_EVENTS_MAX, EVENT_BLOCK_EVENTS_MAX};
+use domain::limits::{APPEND_EVENTS_MAX, EVENT_BLOCK_EVENTS_MAX, SESSION_BYTES_MAX};
 use domain::transcript::{Agent, SessionState, digest};
 use proptest::prelude::*;
 
@@ -96,14 +96,28 @@ async fn limits_are_named() {
     // One that is too long is cut, and says so.
     bench.append(id, 1, &[&big]).await.unwrap();
     assert!(bench.texts(id).await[0].ends_with("bytes more]"));
-    let mib = "y".repeat(1 << 20);
-    for seq in 2..=64 {
-        bench.append(id, seq, &[&mib]).await.unwrap();
-    }
-    let error = bench.append(id, 65, &[&mib]).await.unwrap_err();
-    assert_eq!((error.kind(), error.reason()), (Kind::Exhausted, "LIMIT_REACHED"));
     let error = bench.append(SessionId::from_bytes([9; 16]), 1, &["a"]).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn a_session_that_would_outgrow_its_limits_takes_no_more() {
+    let bench = Bench::new().await;
+    let id = bench.session().await.id;
+    bench.append(id, 1, &["a"]).await.unwrap();
+    // As if 64 MiB, less two bytes, had been sent.
+    let inner = &bench.ingest.0;
+    let (row, mut session) = inner.session(permit().workspace(), id).await.unwrap();
+    session.content_bytes = SESSION_BYTES_MAX - 2;
+    let mut batch = inner.vault.batch();
+    batch
+        .replace(crate::key::session(permit().workspace(), id), &row, &crate::record::encode(&session).unwrap())
+        .unwrap();
+    inner.vault.commit(batch).await.unwrap();
+
+    let error = bench.append(id, 2, &["bcd"]).await.unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (Kind::Exhausted, "LIMIT_REACHED"));
+    assert_eq!(bench.append(id, 2, &["bc"]).await.unwrap(), 2);
 }
 
 #[tokio::test]
