@@ -3,14 +3,17 @@
 use domain::limits::{LIST_SCAN_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use domain::page::{Page, Paged};
 use domain::transcript::Session;
-use domain::transcript::request::{NoticeKind, SessionFilter};
+use domain::transcript::request::{Notice, NoticeKind, SessionFilter};
 use domain::{Error, Kind, Result};
+use futures_util::stream::{self, StreamExt as _};
 
 use crate::access::Reach;
 use crate::ingest::TranscriptIngest;
 
 /// Rows of the log that are read at once.
 const ROWS_MAX: usize = 256;
+/// Sessions that are read at once.
+const READS_MAX: usize = 8;
 
 impl TranscriptIngest {
     /// One page of the sessions that match. The log of the workspace is the list: a session stands
@@ -23,7 +26,7 @@ impl TranscriptIngest {
         let mut items = Vec::new();
         let mut looked_at = 0;
         if let Some(own) = reach.only() {
-            let found = existing(self.0.session(workspace, own).await.map(|(_, session)| session))?;
+            let found = existing(self.get_in(workspace, own).await)?;
             items.extend(found.filter(|s| cursor == 0 && filter.matches(s)));
             return Ok(Paged { items, next_page_token: String::new() });
         }
@@ -32,16 +35,21 @@ impl TranscriptIngest {
             if notices.is_empty() {
                 return Ok(Paged { items, next_page_token: String::new() });
             }
-            for notice in notices {
+            let created = |n: &Notice| n.session.filter(|_| n.kind == NoticeKind::Created);
+            let rows = notices.into_iter().map(|notice| async move {
+                match created(&notice) {
+                    Some(id) => Ok((notice.cursor, true, existing(self.get_in(workspace, id).await)?)),
+                    None => Ok((notice.cursor, false, None)),
+                }
+            });
+            let mut rows = std::pin::pin!(stream::iter(rows).buffered(READS_MAX));
+            while let Some((at, is_session, session)) = rows.next().await.transpose()? {
                 if items.len() == size || looked_at == LIST_SCAN_MAX {
                     return Ok(Paged { items, next_page_token: token(filter, cursor)? });
                 }
-                cursor = notice.cursor;
-                let created = notice.session.filter(|_| notice.kind == NoticeKind::Created);
-                let Some(id) = created else { continue };
-                looked_at += 1;
-                let found = existing(self.0.session(workspace, id).await.map(|(_, session)| session))?;
-                items.extend(found.filter(|session| filter.matches(session)));
+                cursor = at;
+                looked_at += usize::from(is_session);
+                items.extend(session.filter(|session| filter.matches(session)));
             }
         }
     }

@@ -19,7 +19,11 @@ const BLOCKS_MAX: usize = 4;
 
 impl TranscriptIngest {
     pub async fn get(&self, permit: &Permit, id: SessionId) -> Result<Session> {
-        self.0.session(permit.workspace(), id).await.map(|(_, session)| session)
+        self.get_in(permit.workspace(), id).await
+    }
+
+    pub(crate) async fn get_in(&self, workspace: WorkspaceId, id: SessionId) -> Result<Session> {
+        self.0.session(workspace, id).await.map(|(_, session)| session)
     }
 
     /// The events after a seq, in order, in pages of at most one block.
