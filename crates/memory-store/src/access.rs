@@ -69,8 +69,10 @@ impl Access {
 
     /// Makes the workspace `default` with a token that may do everything in it, and returns the
     /// token's secret. None where that token still lives; one that has ended is replaced, so that
-    /// whoever runs the process is never locked out.
-    pub async fn bootstrap_admin(&self, subject: &str) -> Result<Option<Secret>> {
+    /// whoever runs the process is never locked out. With a `given` secret the token has that one, and
+    /// a living token with another is replaced: whoever changes the secret's file changes the token.
+    pub async fn bootstrap_admin(&self, subject: &str, given: Option<Secret>) -> Result<Option<Secret>> {
+        let wanted = given.as_ref().map(|secret| self.hash(secret));
         let pen = self.0.ledger.pen().await;
         let key = key::workspace(&self.0.vault.keyed_hash("reverie workspace name", DEFAULT_WORKSPACE.as_bytes()));
         let known: Option<WorkspaceRow> = pen.row(&key).await?;
@@ -78,11 +80,12 @@ impl Access {
         if let Some(row) = &known
             && let Some(held) = pen.token(row.workspace, row.admin).await?
             && is_live(&held.row, now)
+            && wanted.is_none_or(|wanted| wanted == held.row.secret)
         {
             return Ok(None);
         }
         let workspace = known.as_ref().map_or_else(|| WorkspaceId::from_bytes(self.0.ids.fresh()), |row| row.workspace);
-        let secret = self.fresh_secret();
+        let secret = given.unwrap_or_else(|| self.fresh_secret());
         let admin = TokenId::from_bytes(self.0.ids.fresh());
         let row = TokenRow {
             subject: subject.to_owned(),

@@ -75,9 +75,8 @@ impl MemoryStore {
     pub async fn fork_store(&self, permit: &StorePermit, new: NewFork, request_id: &str) -> Result<Store> {
         check::new_fork(&new, request_id)?;
         permit.check_reads_all()?;
-        let workspace = permit.workspace();
-        let asker =
-            Asker { workspace, subject: &permit.actor().principal, store: permit.store().as_bytes() };
+        let (workspace, parent) = (permit.workspace(), permit.store());
+        let asker = Asker { workspace, subject: &permit.actor().principal, store: parent.as_bytes() };
         let claim = match outcome::claim(self.context(), asker, request_id, "ForkStore", &new).await? {
             Some((_, Some(result))) => return self.born(workspace, result).await,
             claim => claim.map(|(claim, _)| claim),

@@ -87,9 +87,9 @@ impl MemoryStore {
         self.0.access.authenticator()
     }
 
-    /// Makes the workspace `default` and its admin token, where there is none.
-    pub async fn bootstrap_admin(&self, subject: &str) -> Result<Option<Secret>> {
-        self.0.access.bootstrap_admin(subject).await
+    /// Makes the workspace `default` and its admin token, where there is none; see `Access`.
+    pub async fn bootstrap_admin(&self, subject: &str, given: Option<Secret>) -> Result<Option<Secret>> {
+        self.0.access.bootstrap_admin(subject, given).await
     }
 
     pub fn access(&self) -> &Access {

@@ -94,10 +94,11 @@ impl MemoryStore {
         method: &'static str,
         body: &(impl Serialize + Sync),
     ) -> Result<Claimed> {
+        let store = permit.store();
         let asker = Asker {
             workspace: permit.workspace(),
             subject: &permit.actor().principal,
-            store: permit.store().as_bytes(),
+            store: store.as_bytes(),
         };
         Ok(match outcome::claim(self.context(), asker, request_id, method, body).await? {
             Some((_, Some(result))) => Claimed::Before(result),

@@ -66,7 +66,7 @@ impl World {
         let clock = Arc::new(Clocked(Mutex::new("2026-11-01T00:00:00Z".parse().unwrap())));
         let ids = Arc::new(Counted::default());
         let access = Access::open(vault.clone(), clock.clone(), ids.clone());
-        let secret = access.bootstrap_admin("root").await.unwrap().unwrap();
+        let secret = access.bootstrap_admin("root", None).await.unwrap().unwrap();
         let admin = access.authenticator().authenticate(&secret).await.unwrap();
         let stores = Named(BTreeMap::from([("team", TEAM), ("handbook", HANDBOOK), ("secret", SECRET)]));
         World { vault, clock, ids, access, stores, admin }
@@ -320,11 +320,11 @@ async fn a_repeated_request_gets_the_same_token_and_its_last_secret_counts() {
 #[tokio::test]
 async fn the_admin_token_is_made_once_and_again_only_when_it_has_ended() {
     let mut world = World::new().await;
-    assert!(world.access.bootstrap_admin("root").await.unwrap().is_none());
+    assert!(world.access.bootstrap_admin("root", None).await.unwrap().is_none());
     world.restart();
-    assert!(world.access.bootstrap_admin("root").await.unwrap().is_none());
+    assert!(world.access.bootstrap_admin("root", None).await.unwrap().is_none());
     world.pass(365 * DAY_S);
-    let secret = world.access.bootstrap_admin("root").await.unwrap().unwrap();
+    let secret = world.access.bootstrap_admin("root", None).await.unwrap().unwrap();
     let next = world.who(&secret).await.unwrap();
     assert_eq!((next.workspace, next.scope.role), (world.admin.workspace, Role::Admin));
     assert_ne!(next.token, world.admin.token);

@@ -1,0 +1,52 @@
+//! The gRPC handlers: convert, ask for a permit, call.
+
+mod access;
+mod history;
+mod memory;
+mod stores;
+
+use domain::access::{Action, Principal, StorePermit};
+use domain::store::StoreRef;
+use domain::{Error, Result, limits};
+use proto::memory::access_service_server::AccessServiceServer;
+use proto::memory::history_service_server::HistoryServiceServer;
+use proto::memory::memory_service_server::MemoryServiceServer;
+use proto::memory::store_service_server::StoreServiceServer;
+use tonic::Status;
+use tonic::service::Routes;
+
+use crate::MemoryStore;
+use crate::access::audit::Audited;
+
+macro_rules! bounded {
+    ($server:ident, $handlers:expr) => {
+        $server::new($handlers)
+            .max_decoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX)
+    };
+}
+
+pub fn routes(service: &MemoryStore) -> Routes {
+    Routes::new(bounded!(StoreServiceServer, stores::StoreRpc(service.clone())))
+        .add_service(bounded!(MemoryServiceServer, memory::MemoryRpc(service.clone())))
+        .add_service(bounded!(HistoryServiceServer, history::HistoryRpc(service.clone())))
+        .add_service(bounded!(AccessServiceServer, access::AccessRpc(service.clone())))
+}
+
+/// Leave to do something with the store that a request names. One that the caller may not see is
+/// absent, in the same words.
+async fn permit(service: &MemoryStore, principal: &Principal, action: Action, store: &StoreRef) -> Result<StorePermit> {
+    let absent = || Error::not_found(format_args!("store {store}"));
+    let id = service.stores().resolve(principal.workspace, store).await?;
+    if !principal.sees_store(id) {
+        return Err(absent());
+    }
+    principal.permit_store(action, id).audited(principal, action)
+}
+
+fn refuse(error: Error) -> Status {
+    if let Some(cause) = error.private() {
+        tracing::error!(reason = error.reason(), cause, "a request failed");
+    }
+    proto::error::to_status(&error)
+}
