@@ -51,7 +51,7 @@ impl Output {
     /// A table without lines: the first row names the columns.
     pub fn table(&self, columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<()> {
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING);
+        table.load_style(comfy_table::presets::NOTHING);
         table.set_header(columns.iter().map(|c| c.to_uppercase()));
         table.add_rows(rows);
         for column in table.column_iter_mut() {
