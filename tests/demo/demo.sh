@@ -12,7 +12,9 @@ say() { printf '%s%s%s\n' "$dim" "$*" "$plain"; }
 # Shows a command as a person would type it, then runs it.
 run() {
     printf '%s$' "$green"
+    if [ "$1" = as_agent ]; then printf ' REVERIE_TOKEN=$token'; fi
     for word in "$@"; do
+        [ "$word" = as_agent ] && continue
         case $word in
             *[!A-Za-z0-9_./:=@,+-]*) printf " '%s'" "$word" ;;
             *) printf ' %s' "$word" ;;
@@ -51,13 +53,13 @@ run reverie store create org-handbook --name "Organisation handbook"
 run reverie store create team-sre --name "Team SRE"
 run reverie store create airline-desk --name "Airline service desk"
 run reverie write org-handbook:/ --recursive tests/demo/org -m "The handbook as of November"
-run reverie write team-sre:/ --recursive tests/demo/team -m "The team's notes"
+run reverie write team-sre:/ --recursive tests/demo/team -m "Notes of the team"
 run reverie tree team-sre:/
 
 step "3. An agent gets one token: it may read the handbook, and read and write the team's notes"
 token=$(reverie attach --agent pager-a --read-only org-handbook --read-write team-sre --quiet)
 say "(\$token holds what 'reverie attach --agent pager-a --read-only org-handbook --read-write team-sre' printed)"
-as_agent() { REVERIE_TOKEN="$token" REVERIE_TOKEN_FILE= "$@"; }
+as_agent() { REVERIE_TOKEN="$token" "$@"; }
 run as_agent reverie cat org-handbook:/slo-policy.md
 run as_agent reverie write team-sre:/shift.md --text "On shift: pager-a." -m "Start of shift"
 say "The handbook is read-only for it:"
@@ -87,7 +89,7 @@ run reverie dream show "$(cat "$work/dream-airline")"
 step "8. Adopt: one commit, by a person, merged three ways over what was written meanwhile"
 run as_agent reverie write team-sre:/shift.md --text "On shift: pager-b." -m "Written while the dream waited for review"
 run reverie dream adopt "$dream" -m "Adopted after review"
-run reverie log team-sre --limit 3
+run reverie log team-sre -n 3
 run reverie cat team-sre:/INDEX.md
 
 step "9. Whose line is this? From a line of memory back to the events that prove it"
