@@ -17,8 +17,13 @@ const HEADING: &str = "# Index\n\nOne line a file; kept by dreams, rewritten at 
 pub fn reindex(memories: &BTreeMap<MemoryPath, String>) -> String {
     let mut text = HEADING.to_owned();
     let mut folder = None;
-    for (path, content) in memories.iter().filter(|(path, _)| **path != *INDEX) {
-        let parent = path.ancestors().next().unwrap_or("/");
+    let mut files: Vec<(&str, &MemoryPath, &String)> = memories
+        .iter()
+        .filter(|(path, _)| **path != *INDEX)
+        .map(|(path, content)| (path.ancestors().next().unwrap_or("/"), path, content))
+        .collect();
+    files.sort();
+    for (parent, path, content) in files {
         if folder != Some(parent) {
             text += &format!("\n## {parent}\n\n");
             folder = Some(parent);

@@ -30,7 +30,7 @@ impl Running {
     }
 
     pub fn client(&self, secret: Secret) -> Client {
-        Client::connect(self.cluster.url(), secret).expect("the cluster's own address is well formed")
+        Client::connect(&self.cluster.url(), secret).expect("the cluster's own address is well formed")
     }
 
     pub fn admin(&self) -> Client {

@@ -1,0 +1,148 @@
+//! Every engine against the conformance suite, and the vault on top.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use reverie_storage::conformance::{self, Step};
+use reverie_storage::engine::{Direction, Engine, Error, Range};
+use reverie_storage::keyring::Keyring;
+use reverie_storage::volatile::Volatile;
+use reverie_storage::{Vault, sled};
+use tempfile::TempDir;
+
+const CACHE_BYTES: u64 = 8 << 20;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap()
+}
+
+#[test]
+fn the_volatile_engine_conforms() {
+    runtime().block_on(conformance::run(Volatile::new));
+}
+
+#[test]
+fn the_sled_engine_conforms() {
+    let folders = TempDir::new().unwrap();
+    let next = std::sync::atomic::AtomicU32::new(0);
+    let open = || {
+        let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        sled::open(&folders.path().join(n.to_string()), CACHE_BYTES).unwrap()
+    };
+    runtime().block_on(conformance::run(open));
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let conditions = proptest::collection::vec((any::<u8>(), any::<bool>()), 0..3);
+    let writes = proptest::collection::vec((any::<u8>(), proptest::option::of(0..9_000u16)), 0..5);
+    proptest::collection::vec((conditions, writes).prop_map(|(conditions, writes)| Step { conditions, writes }), 1..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn engines_and_a_map_say_the_same(steps in steps()) {
+        let folder = TempDir::new().unwrap();
+        runtime().block_on(async {
+            conformance::agrees_with_a_map(&*Volatile::new(), &steps).await;
+            conformance::agrees_with_a_map(&*sled::open(&folder.path().join("db"), CACHE_BYTES).unwrap(), &steps).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_sled_has_acknowledged_is_there_after_a_reopen() {
+    let folder = TempDir::new().unwrap();
+    let vault = reverie_storage::open(folder.path(), CACHE_BYTES).await.unwrap();
+    let mut batch = vault.batch();
+    batch.put(vec![1, 1], b"short").unwrap();
+    batch.put(vec![1, 2], &[7; 50_000]).unwrap();
+    vault.commit(batch).await.unwrap();
+    drop(vault);
+    // A snapshot that a crash cut short must not keep it from opening.
+    std::fs::write(folder.path().join("db/snap.0000000000000000.generating"), b"torn").unwrap();
+    let vault = reverie_storage::open(folder.path(), CACHE_BYTES).await.unwrap();
+    assert_eq!(vault.get(&[1, 1]).await.unwrap().unwrap().value().as_ref(), b"short");
+    assert_eq!(vault.get(&[1, 2]).await.unwrap().unwrap().value().as_ref(), &[7; 50_000]);
+}
+
+#[tokio::test]
+async fn a_folder_of_another_format_or_in_use_is_refused_in_words() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("db");
+    drop(sled::open(&path, CACHE_BYTES).unwrap());
+    std::fs::write(path.join("FORMAT"), "reverie storage 99\n").unwrap();
+    let refused = sled::open(&path, CACHE_BYTES).map(drop).unwrap_err();
+    let words = format!("{refused:?}");
+    assert!(words.contains("reverie storage 99"), "{words}");
+}
+
+async fn vault_on(engine: &Arc<dyn Engine>) -> Vault {
+    Vault::open(engine.clone(), Keyring::ephemeral().unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn neither_keys_nor_values_are_stored_in_clear_and_a_moved_or_damaged_record_does_not_open() {
+    let engine = Volatile::new();
+    let vault = vault_on(&engine).await;
+    let mut batch = vault.batch();
+    batch.put(b"\x01a".to_vec(), b"the plain words").unwrap();
+    vault.commit(batch).await.unwrap();
+    let sealed = engine.get(b"\x01a").await.unwrap().unwrap();
+    assert!(!sealed.windows(5).any(|w| w == b"plain"));
+
+    let put = |key: &'static [u8], value: Vec<u8>| reverie_storage::engine::Batch {
+        conditions: Vec::new(),
+        writes: vec![reverie_storage::engine::Write::Put(key.into(), value.into())],
+    };
+    engine.commit(put(b"\x01b", sealed.to_vec())).await.unwrap();
+    assert!(matches!(vault.get(b"\x01b").await, Err(Error::Corrupt(_))), "moved");
+    for at in [0, 5, 20, sealed.len() - 1] {
+        let mut damaged = sealed.to_vec();
+        damaged[at] ^= 1;
+        engine.commit(put(b"\x01a", damaged)).await.unwrap();
+        assert!(matches!(vault.get(b"\x01a").await, Err(Error::Corrupt(_))), "a bit of byte {at}");
+    }
+}
+
+#[tokio::test]
+async fn an_erased_row_is_gone_with_every_value_that_it_ever_had() {
+    let engine = Volatile::new();
+    let vault = vault_on(&engine).await;
+    let mut batch = vault.batch();
+    let first = batch.put(b"\x01a".to_vec(), b"first").unwrap();
+    batch.put(b"\x01b".to_vec(), b"another").unwrap();
+    vault.commit(batch).await.unwrap();
+    let old = engine.get(b"\x01a").await.unwrap().unwrap();
+    let mut batch = vault.batch();
+    batch.replace(b"\x01a".to_vec(), &first, b"second").unwrap();
+    vault.commit(batch).await.unwrap();
+
+    let erased = vault.erase(vec![b"\x01a".as_slice().into(), b"\x01missing".as_slice().into()]).await.unwrap();
+    assert_eq!(erased.rows, 1);
+    assert!(vault.get(b"\x01a").await.unwrap().is_none());
+    // Somebody kept a copy of the old bytes: the key is gone all the same.
+    let restored = reverie_storage::engine::Write::Put(b"\x01a".as_slice().into(), old);
+    engine.commit(reverie_storage::engine::Batch { conditions: Vec::new(), writes: vec![restored] }).await.unwrap();
+    assert!(matches!(vault.get(b"\x01a").await, Err(Error::Corrupt(_))));
+    assert_eq!(vault.get(b"\x01b").await.unwrap().unwrap().value().as_ref(), b"another");
+}
+
+#[tokio::test]
+async fn two_vaults_on_one_engine_never_share_a_data_key() {
+    let engine = Volatile::new();
+    let mut serials = std::collections::BTreeSet::new();
+    for n in 0..3u8 {
+        let vault = vault_on(&engine).await;
+        let mut batch = vault.batch();
+        for i in 0..5u8 {
+            batch.put(vec![1, n, i], b"x").unwrap();
+        }
+        vault.commit(batch).await.unwrap();
+    }
+    for (_, sealed) in engine.scan(Range::prefix(&[1]), 99, Direction::Ascending).await.unwrap() {
+        assert!(serials.insert(sealed[1..9].to_vec()), "a serial was used twice");
+    }
+    assert_eq!(serials.len(), 15);
+}

@@ -1,0 +1,7 @@
+//! Whole clusters, started in this process on ports that the system chooses.
+
+mod access;
+mod cluster;
+mod journey;
+mod process;
+mod writers;
