@@ -10,6 +10,7 @@ use moka::future::Cache;
 use proto::convert::access::to_principal;
 use proto::memory::WhoAmIRequest;
 
+use crate::retry::retry;
 use crate::{Client, answer};
 
 /// Credentials that are kept at once.
@@ -35,7 +36,8 @@ impl WhoAmI {
         if let Some(principal) = self.known.get(&key).await {
             return Ok(principal);
         }
-        let me = answer(self.client.with_secret(secret.clone()).access().who_am_i(WhoAmIRequest {}).await)?;
+        let client = self.client.with_secret(secret.clone()).access();
+        let me = retry(|| async { answer(client.clone().who_am_i(WhoAmIRequest {}).await) }).await?;
         let principal = to_principal(me)?;
         self.known.insert(key, principal.clone()).await;
         Ok(principal)

@@ -1,23 +1,49 @@
 //! The Rust SDK of Reverie.
 //!
 //! ```no_run
+//! # extern crate reverie_client as client;
 //! use client::Client;
 //! use domain::access::Secret;
-//! use proto::memory::GetStoreRequest;
+//! use futures_util::TryStreamExt as _;
+//! use proto::memory::operation::Operation;
+//! use proto::memory::{self as pb, Write};
 //!
-//! # async fn quick_start() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn quick_start(ids: &dyn domain::Ids) -> Result<(), domain::Error> {
 //! let client = Client::connect("http://127.0.0.1:7400", Secret::new("rv1_..."))?;
-//! let request = GetStoreRequest { store: "team-sre".into() };
-//! let store = client::answer(client.stores().get_store(request).await)?.store;
+//!
+//! // One atomic write. It carries a request id, so that it is made once whatever the network does.
+//! let write = Write { path: "/on-call.md".into(), content: "on call: ana\n".into(), ..Default::default() };
+//! let request = pb::CommitRequest {
+//!     store: "team-sre".into(),
+//!     operations: vec![pb::Operation { operation: Some(Operation::Write(write)), precondition: None }],
+//!     request_id: client::request_id(ids),
+//!     ..Default::default()
+//! };
+//! match client.commit(&request).await {
+//!     Ok(done) => println!("revision {}", done.revision),
+//!     Err(error) => println!("{error}; it reads now: {:?}", error.details().conflicts),
+//! }
+//!
+//! // Every commit from now on; a server that starts anew in between is nothing to care about.
+//! let request = pb::WatchStoreRequest { store: "team-sre".into(), ..Default::default() };
+//! let mut commits = std::pin::pin!(client.watch_store(request));
+//! while let Some(event) = commits.try_next().await? {
+//!     println!("{event:?}");
+//! }
 //! # Ok(())
 //! # }
 //! ```
 
 pub mod auth;
 mod channel;
+mod commit;
 mod credential;
 pub mod pages;
 pub mod retry;
+mod watch;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -32,6 +58,7 @@ use proto::transcript::transcript_service_client::TranscriptServiceClient;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
+pub use crate::commit::request_id;
 use crate::credential::Credential;
 
 /// A channel that sends the caller's credential and the trace that it is part of.
