@@ -38,7 +38,8 @@ fn words(error: &Error) -> String {
     let details = error.details();
     for conflict in &details.conflicts {
         let actor = conflict.actual_actor.as_ref().map(|a| a.principal.as_str()).unwrap_or("nobody");
-        let _ = write!(text, "\n  {} is at revision {}, written by {actor}", conflict.subject(), conflict.actual_revision);
+        let _ =
+            write!(text, "\n  {} is at revision {}, written by {actor}", conflict.subject(), conflict.actual_revision);
         if let Some(sha256) = &conflict.actual_sha256 {
             let _ = write!(text, ", sha256 {}", proto::convert::hex::encode(sha256));
         }
@@ -52,7 +53,11 @@ fn words(error: &Error) -> String {
     for conflict in &details.merge_conflicts {
         let _ = write!(text, "\n  {}", conflict.path);
         for (side, content) in [("base", &conflict.base), ("ours", &conflict.ours), ("theirs", &conflict.theirs)] {
-            let _ = write!(text, "\n  {side}: {}", content.as_deref().map_or("(absent)".to_owned(), |c| format!("{} bytes", c.len())));
+            let _ = write!(
+                text,
+                "\n  {side}: {}",
+                content.as_deref().map_or("(absent)".to_owned(), |c| format!("{} bytes", c.len()))
+            );
         }
     }
     if let Some(hint) = hint(error.kind()) {
@@ -64,8 +69,12 @@ fn words(error: &Error) -> String {
 /// What to do next, where the message alone does not say.
 fn hint(kind: Kind) -> Option<&'static str> {
     match kind {
-        Kind::Unauthenticated => Some("set REVERIE_TOKEN_FILE to the file that `reverie up` names, or REVERIE_TOKEN to a token"),
-        Kind::Unavailable => Some("is the cluster up? Start one with `reverie up`, and set REVERIE_URL to the address it prints"),
+        Kind::Unauthenticated => {
+            Some("set REVERIE_TOKEN_FILE to the file that `reverie up` names, or REVERIE_TOKEN to a token")
+        }
+        Kind::Unavailable => {
+            Some("is the cluster up? Start one with `reverie up`, and set REVERIE_URL to the address it prints")
+        }
         Kind::Conflict => Some("nothing was written: read the current state, put your change on top, and try again"),
         Kind::Invalid
         | Kind::Denied

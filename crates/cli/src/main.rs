@@ -48,24 +48,39 @@ fn secret(token: Option<String>, file: Option<std::path::PathBuf>) -> Result<Sec
     match (named, file.filter(|f| !f.as_os_str().is_empty())) {
         (Some(token), _) => Ok(Secret::new(token)),
         (None, Some(file)) => {
-            let text = std::fs::read_to_string(&file).with_context(|| format!("reading the token file {}", file.display()))?;
+            let text =
+                std::fs::read_to_string(&file).with_context(|| format!("reading the token file {}", file.display()))?;
             Ok(Secret::new(text.trim()))
         }
-        (None, None) => bail!("no credential: set REVERIE_TOKEN_FILE to the file that `reverie up` names, or give --token-file"),
+        (None, None) => {
+            bail!("no credential: set REVERIE_TOKEN_FILE to the file that `reverie up` names, or give --token-file")
+        }
     }
 }
 
 async fn up(up: Up, output: &Output) -> Result<()> {
-    let settings = Settings { service: "reverie".into(), filter: up.telemetry.log, otlp_endpoint: up.telemetry.otlp_endpoint, ..Settings::default() };
+    let settings = Settings {
+        service: "reverie".into(),
+        filter: up.telemetry.log,
+        otlp_endpoint: up.telemetry.otlp_endpoint,
+        ..Settings::default()
+    };
     let _telemetry = telemetry::init(&settings).map_err(anyhow::Error::from_boxed)?;
     let cluster = Cluster::start(Options { data: up.data, port_base: up.port_base }).await?;
-    output.line(&format!("Reverie is up. Data: {}", cluster.token_file().parent().unwrap_or(cluster.token_file()).display()))?;
+    output.line(&format!(
+        "Reverie is up. Data: {}",
+        cluster.token_file().parent().unwrap_or(cluster.token_file()).display()
+    ))?;
     for role in Role::ALL {
         output.line(&format!("  {:<20} {}", role.name(), cluster.role_url(role).unwrap_or_default()))?;
     }
     output.line(&format!("  {:<20} {}", "every service", cluster.url()))?;
     let token_file = std::path::absolute(cluster.token_file())?;
-    output.line(&format!("\nIn another shell:\n  export REVERIE_URL={} REVERIE_TOKEN_FILE={}\n  reverie whoami", cluster.url(), token_file.display()))?;
+    output.line(&format!(
+        "\nIn another shell:\n  export REVERIE_URL={} REVERIE_TOKEN_FILE={}\n  reverie whoami",
+        cluster.url(),
+        token_file.display()
+    ))?;
     told_to_stop().await?;
     output.line("stopping: open requests may finish")?;
     cluster.stop().await

@@ -89,7 +89,8 @@ impl Output {
 fn json<M: Name>(message: &M) -> Result<String> {
     let pool = DescriptorPool::decode(proto::DESCRIPTORS).context("reading the descriptors")?;
     let descriptor = pool.get_message_by_name(&M::full_name()).context("finding the message")?;
-    let message = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).context("reading the message")?;
+    let message =
+        DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).context("reading the message")?;
     Ok(serde_json::to_string(&message)?)
 }
 

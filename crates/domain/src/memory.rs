@@ -43,6 +43,7 @@ pub struct Directory {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every entry is a memory")]
 pub enum Entry {
     Memory(Memory),
     Directory(Directory),

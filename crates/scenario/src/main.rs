@@ -35,6 +35,7 @@ fn main() -> Result<()> {
         fs::write(&file, session.to_jsonl()).with_context(|| format!("writing {}", file.display()))?;
     }
     let key = arguments.out.join("planted.json");
-    fs::write(&key, serde_json::to_vec_pretty(&scenario.planted)?).with_context(|| format!("writing {}", key.display()))?;
+    fs::write(&key, serde_json::to_vec_pretty(&scenario.planted)?)
+        .with_context(|| format!("writing {}", key.display()))?;
     Ok(())
 }

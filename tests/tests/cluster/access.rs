@@ -9,7 +9,12 @@ use proto::memory as pb;
 use crate::cluster::{Running, answer, create_store, write};
 
 async fn attach(admin: &Client, session: &str, attachments: Vec<pb::Attachment>) -> Result<pb::AttachSessionResponse> {
-    let request = pb::AttachSessionRequest { session: session.into(), agent: "pager-a".into(), attachments, ..Default::default() };
+    let request = pb::AttachSessionRequest {
+        session: session.into(),
+        agent: "pager-a".into(),
+        attachments,
+        ..Default::default()
+    };
     Ok(answer(admin.access().attach_session(request).await)?)
 }
 
@@ -27,14 +32,23 @@ async fn a_session_token_reads_what_is_attached_and_writes_only_what_it_may() ->
         create_store(&admin, store).await?;
         write(&admin, store, "/a.md", "text\n").await?;
     }
-    let attachments = vec![attachment("handbook", pb::Access::ReadOnly, ""), attachment("team", pb::Access::ReadWrite, "/notes")];
+    let attachments =
+        vec![attachment("handbook", pb::Access::ReadOnly, ""), attachment("team", pb::Access::ReadWrite, "/notes")];
     let attached = attach(&admin, SESSION, attachments).await?;
-    assert!(attached.prompt_note.contains("handbook") && attached.prompt_note.contains("team"), "{}", attached.prompt_note);
+    assert!(
+        attached.prompt_note.contains("handbook") && attached.prompt_note.contains("team"),
+        "{}",
+        attached.prompt_note
+    );
     let agent = cluster.client(Secret::new(attached.secret));
 
     assert_eq!(write(&agent, "handbook", "/a.md", "mine\n").await.unwrap_err().kind(), Kind::Denied);
     assert_eq!(write(&agent, "secret", "/a.md", "mine\n").await.unwrap_err().kind(), Kind::NotFound);
-    assert_eq!(write(&agent, "team", "/a.md", "mine\n").await.unwrap_err().kind(), Kind::NotFound, "outside its prefix");
+    assert_eq!(
+        write(&agent, "team", "/a.md", "mine\n").await.unwrap_err().kind(),
+        Kind::NotFound,
+        "outside its prefix"
+    );
     write(&agent, "team", "/notes/a.md", "mine\n").await?;
 
     let listed = answer(agent.stores().list_stores(pb::ListStoresRequest::default()).await)?;
@@ -42,7 +56,9 @@ async fn a_session_token_reads_what_is_attached_and_writes_only_what_it_may() ->
 
     let me = answer(agent.access().who_am_i(pb::WhoAmIRequest {}).await)?;
     assert_eq!(me.token.unwrap_or_default().session, SESSION);
-    let log = answer(admin.history().list_commits(pb::ListCommitsRequest { store: "team".into(), ..Default::default() }).await)?;
+    let log = answer(
+        admin.history().list_commits(pb::ListCommitsRequest { store: "team".into(), ..Default::default() }).await,
+    )?;
     let actor = log.commits[0].actor.clone().unwrap_or_default();
     assert_eq!((actor.session.as_str(), actor.agent.as_str()), (SESSION, "pager-a"), "the server says who it was");
     Ok(())
@@ -70,8 +86,10 @@ async fn nobody_issues_more_than_they_have_and_a_revoked_token_is_dead() -> Resu
     let cluster = Running::start().await?;
     let admin = cluster.admin();
     create_store(&admin, "team").await?;
-    let grant = |access: pb::Access| pb::Grant { store: "team".into(), access: access.into(), path_prefix: String::new() };
-    let scope = |role: pb::Role, access| Some(pb::Scope { role: role.into(), grants: vec![grant(access)], all_stores: false });
+    let grant =
+        |access: pb::Access| pb::Grant { store: "team".into(), access: access.into(), path_prefix: String::new() };
+    let scope =
+        |role: pb::Role, access| Some(pb::Scope { role: role.into(), grants: vec![grant(access)], all_stores: false });
     let create = |scope| pb::CreateTokenRequest { scope, ..Default::default() };
 
     let made = answer(admin.access().create_token(create(scope(pb::Role::Writer, pb::Access::ReadOnly))).await)?;

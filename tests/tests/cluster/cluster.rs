@@ -34,7 +34,8 @@ impl Running {
     }
 
     pub fn admin(&self) -> Client {
-        let token = std::fs::read_to_string(self.folder.path().join("admin.token")).expect("the admin's token is in the folder");
+        let token = std::fs::read_to_string(self.folder.path().join("admin.token"))
+            .expect("the admin's token is in the folder");
         self.client(Secret::new(token.trim()))
     }
 }

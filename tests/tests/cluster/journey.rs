@@ -18,7 +18,13 @@ use scenario::oncall::{self, Plan};
 use crate::cluster::{Running, answer, create_store, write};
 
 /// Imports one file for an agent, attached to a store.
-async fn import(client: &Client, bytes: Vec<u8>, name: &str, agent: &str, store: &str) -> Result<tpb::ImportTranscriptsResponse> {
+async fn import(
+    client: &Client,
+    bytes: Vec<u8>,
+    name: &str,
+    agent: &str,
+    store: &str,
+) -> Result<tpb::ImportTranscriptsResponse> {
     let header = tpb::ImportHeader {
         source_name: name.into(),
         agent: Some(tpb::Agent { name: agent.into(), version: String::new() }),
@@ -55,7 +61,12 @@ async fn changes(client: &Client, dream: &str) -> Result<Vec<dpb::Change>> {
 
 /// Every memory of a store, by path.
 async fn memories(client: &Client, store: &str) -> Result<BTreeMap<String, String>> {
-    let mut request = pb::ListMemoriesRequest { store: store.into(), view: pb::MemoryView::Full.into(), page_size: 100, ..Default::default() };
+    let mut request = pb::ListMemoriesRequest {
+        store: store.into(),
+        view: pb::MemoryView::Full.into(),
+        page_size: 100,
+        ..Default::default()
+    };
     let mut all = BTreeMap::new();
     loop {
         let page = answer(client.memory().list_memories(request.clone()).await)?;
@@ -77,10 +88,15 @@ async fn open_evidence(client: &Client, dream: &str, changes: &[dpb::Change]) ->
     for change in changes {
         for evidence in &change.evidence {
             let request = dpb::GetEvidenceRequest { dream: dream.into(), evidence: Some(evidence.clone()) };
-            let found = answer(client.dreams().get_evidence(request).await).with_context(|| format!("{}: {evidence:?}", change.id))?;
+            let found = answer(client.dreams().get_evidence(request).await)
+                .with_context(|| format!("{}: {evidence:?}", change.id))?;
             assert_eq!(found.quote, evidence.quote, "{}", change.id);
             if matches!(evidence.source, Some(Source::Event(_))) {
-                assert!(found.events.iter().any(|e| e.quoted && e.text.contains(&found.quote)), "{}: {evidence:?}", change.id);
+                assert!(
+                    found.events.iter().any(|e| e.quoted && e.text.contains(&found.quote)),
+                    "{}: {evidence:?}",
+                    change.id
+                );
             }
             opened += 1;
         }
@@ -92,7 +108,13 @@ async fn oncall_cluster(planted: bool) -> Result<(Running, Client)> {
     let cluster = Running::start().await?;
     let admin = cluster.admin();
     create_store(&admin, "team-sre").await?;
-    write(&admin, "team-sre", "/checkout-db.md", "# checkout-db\n\ncheckout-db primary: db-1.prod\ncheckout-db replicas: 2\n").await?;
+    write(
+        &admin,
+        "team-sre",
+        "/checkout-db.md",
+        "# checkout-db\n\ncheckout-db primary: db-1.prod\ncheckout-db replicas: 2\n",
+    )
+    .await?;
     let plan = Plan { seed: 7, sessions: 24, planted };
     for session in &oncall::generate(&plan).sessions {
         let done = import(&admin, session.to_jsonl().into_bytes(), &session.id, &session.agent, "team-sre").await?;
@@ -120,12 +142,17 @@ async fn a_dream_finds_what_was_planted_and_a_person_adopts_it() -> Result<()> {
     let after = memories(&admin, "team-sre").await?;
     assert_eq!(after["/meanwhile.md"], "written while the dream waited\n");
     assert!(after["/checkout-db.md"].contains("db-3.prod") && after.contains_key("/INDEX.md"), "{:?}", after.keys());
-    assert_eq!(answer(admin.dreams().adopt_dream(adopt).await)?.revision, adopted.revision, "adopting twice is adopting once");
+    assert_eq!(
+        answer(admin.dreams().adopt_dream(adopt).await)?.revision,
+        adopted.revision,
+        "adopting twice is adopting once"
+    );
 
     // From a line back to the change, and by that to its events.
     let blame = pb::BlameRequest { store: "team-sre".into(), path: "/checkout-db.md".into(), revision: 0 };
     let blame = answer(admin.history().blame(blame).await)?;
-    let line = blame.ranges.iter().find(|r| r.lines.iter().any(|l| l.contains("db-3.prod"))).context("the line is blamed")?;
+    let line =
+        blame.ranges.iter().find(|r| r.lines.iter().any(|l| l.contains("db-3.prod"))).context("the line is blamed")?;
     let source = line.sources.first().context("and has a source")?;
     let id = source.rsplit('/').next().unwrap_or_default();
     assert!(changes.iter().any(|c| c.id == id), "{source}");
@@ -177,7 +204,11 @@ async fn two_dreams_of_the_same_real_sessions_are_the_same_bytes_and_all_evidenc
         assert!(matches!(dreamt.state(), dpb::DreamState::Succeeded | dpb::DreamState::NeedsReview), "{dreamt:?}");
         let changes = changes(&admin, &dreamt.id).await?;
         let opened = open_evidence(&admin, &dreamt.id, &changes).await?;
-        println!("{} sessions, {} changes, {opened} pieces of evidence opened", dreamt.input.clone().unwrap_or_default().sessions.len(), changes.len());
+        println!(
+            "{} sessions, {} changes, {opened} pieces of evidence opened",
+            dreamt.input.clone().unwrap_or_default().sessions.len(),
+            changes.len()
+        );
         assert!(changes.iter().all(|c| c.reason == "index" || !c.evidence.is_empty()), "a change without evidence");
         outputs.push((memories(&admin, &dreamt.output_store).await?, dreamt.report.unwrap_or_default().output_digest));
     }

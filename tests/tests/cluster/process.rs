@@ -34,10 +34,16 @@ async fn one_address_serves_every_service_and_says_so_to_anybody() -> Result<()>
         let health = HealthClient::new(channel.clone()).check(request).await?.into_inner();
         assert_eq!(health.status, 1, "{service} serves");
     }
-    let ask = ServerReflectionRequest { host: String::new(), message_request: Some(MessageRequest::ListServices(String::new())) };
-    let mut answers = ServerReflectionClient::new(channel).server_reflection_info(tokio_stream::iter([ask])).await?.into_inner();
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut answers =
+        ServerReflectionClient::new(channel).server_reflection_info(tokio_stream::iter([ask])).await?.into_inner();
     let listed = match answers.message().await?.and_then(|a| a.message_response) {
-        Some(MessageResponse::ListServicesResponse(list)) => list.service.into_iter().map(|s| s.name).collect::<Vec<_>>(),
+        Some(MessageResponse::ListServicesResponse(list)) => {
+            list.service.into_iter().map(|s| s.name).collect::<Vec<_>>()
+        }
         other => panic!("{other:?}"),
     };
     for service in SERVICES {
@@ -53,7 +59,8 @@ async fn nobody_gets_in_without_a_credential_at_any_service() -> Result<()> {
         let nobody = cluster.client(Secret::new(secret));
         let refusals = [
             answer(nobody.stores().list_stores(pb::ListStoresRequest::default()).await).unwrap_err(),
-            answer(nobody.transcripts().list_sessions(proto::transcript::ListSessionsRequest::default()).await).unwrap_err(),
+            answer(nobody.transcripts().list_sessions(proto::transcript::ListSessionsRequest::default()).await)
+                .unwrap_err(),
             answer(nobody.dreams().list_dreams(proto::dream::ListDreamsRequest::default()).await).unwrap_err(),
         ];
         for refusal in refusals {

@@ -61,14 +61,20 @@ async fn race(store: &'static str, path_of: fn(usize) -> String) -> Result<(Vec<
     for path in &paths {
         let write = Operation::Create(pb::Create { path: path.clone(), content: "0\n".into(), origins: Vec::new() });
         let operation = pb::Operation { operation: Some(write), precondition: None };
-        answer(client.memory().commit(pb::CommitRequest { store: store.into(), operations: vec![operation], ..Default::default() }).await)?;
+        answer(
+            client
+                .memory()
+                .commit(pb::CommitRequest { store: store.into(), operations: vec![operation], ..Default::default() })
+                .await,
+        )?;
     }
     let conflicts: usize = futures_util::future::try_join_all(writers).await?.into_iter().sum();
     let mut counters = Vec::new();
     for path in &paths {
         counters.push(read(&client, store, path).await?.content.trim().parse()?);
     }
-    let head = answer(client.stores().get_store(pb::GetStoreRequest { store: store.into() }).await)?.store.unwrap_or_default();
+    let head =
+        answer(client.stores().get_store(pb::GetStoreRequest { store: store.into() }).await)?.store.unwrap_or_default();
     assert_eq!(head.head_revision as usize, paths.len() + WRITERS * INCREMENTS, "one revision a commit, no gaps");
     Ok((counters, conflicts))
 }

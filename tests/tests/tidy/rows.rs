@@ -19,7 +19,8 @@ fn rows() -> BTreeMap<String, u32> {
 
 /// The workspace's crates by folder name, with their normal dependencies among themselves.
 fn crates() -> BTreeMap<String, Vec<String>> {
-    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
+    let metadata =
+        MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
     let folder = |path: &cargo_metadata::camino::Utf8Path| path.file_name().unwrap_or_default().to_owned();
     let ours = |package: &cargo_metadata::Package| {
         let normal = package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal);
@@ -41,7 +42,12 @@ fn a_crate_imports_only_from_rows_below_its_own() {
     let rows = rows();
     for (name, imports) in crates() {
         for import in imports {
-            assert!(rows[&import] < rows[&name], "{name} (row {}) imports {import} (row {})", rows[&name], rows[&import]);
+            assert!(
+                rows[&import] < rows[&name],
+                "{name} (row {}) imports {import} (row {})",
+                rows[&name],
+                rows[&import]
+            );
         }
     }
 }

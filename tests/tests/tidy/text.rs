@@ -35,7 +35,10 @@ fn rust_files() -> Vec<String> {
 fn the_top_level_holds_only_what_is_agreed() {
     for file in files() {
         let top = file.split('/').next().unwrap_or_default().to_owned();
-        assert!(TOP_LEVEL.contains(&top.as_str()), "{top} at the top level: put it into a folder, or into the list in this test");
+        assert!(
+            TOP_LEVEL.contains(&top.as_str()),
+            "{top} at the top level: put it into a folder, or into the list in this test"
+        );
     }
 }
 
@@ -74,8 +77,11 @@ fn only_the_storage_engine_names_sled() {
 
 #[test]
 fn every_path_in_the_documents_exists() {
-    let path = Regex::new(r"`((?:crates|proto|tests|deploy|docs|sdk|\.ci)/[A-Za-z0-9_./-]*)`").expect("a valid pattern");
-    for document in files().into_iter().filter(|f| f.ends_with(".md") && !f.contains("fixtures/") && !f.contains("/golden/")) {
+    let path =
+        Regex::new(r"`((?:crates|proto|tests|deploy|docs|sdk|\.ci)/[A-Za-z0-9_./-]*)`").expect("a valid pattern");
+    for document in
+        files().into_iter().filter(|f| f.ends_with(".md") && !f.contains("fixtures/") && !f.contains("/golden/"))
+    {
         for capture in path.captures_iter(&read(&document)) {
             assert!(root().join(&capture[1]).exists(), "{document} names {}, which is not there", &capture[1]);
         }
@@ -85,7 +91,9 @@ fn every_path_in_the_documents_exists() {
 #[test]
 fn no_file_carries_a_path_of_one_machine() {
     let machine = Regex::new(r"(^|[^a-z])/(work|home/[a-z]+|root|tmp/t-)/[a-z]").expect("a valid pattern");
-    for file in files().into_iter().filter(|f| !f.contains("fixtures/") && !f.ends_with("tidy/text.rs") && f != "Cargo.lock") {
+    for file in
+        files().into_iter().filter(|f| !f.contains("fixtures/") && !f.ends_with("tidy/text.rs") && f != "Cargo.lock")
+    {
         let Ok(text) = std::fs::read_to_string(root().join(&file)) else { continue };
         let line = text.lines().position(|l| machine.is_match(l) && !l.contains("proptest"));
         assert_eq!(line.map(|l| l + 1), None, "{file}: a path of one machine");

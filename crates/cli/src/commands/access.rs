@@ -93,14 +93,22 @@ async fn whoami(context: &Context) -> Result<()> {
     context.output.answer(&me, |out| {
         let token = me.token.clone().unwrap_or_default();
         let scope = me.effective_scope.clone().unwrap_or_default();
-        out.line(&format!("{}  {}, {}, until {}", token.subject, role_word(scope.role()), token.id, time(token.expire_time)))?;
+        out.line(&format!(
+            "{}  {}, {}, until {}",
+            token.subject,
+            role_word(scope.role()),
+            token.id,
+            time(token.expire_time)
+        ))?;
         if !token.session.is_empty() {
             out.line(&format!("  session {}", token.session))?;
         }
         if scope.all_stores {
             return out.line("  every store, read and write");
         }
-        scope.grants.iter().try_for_each(|g| out.line(&format!("  {}:{}  {}", g.store, prefix_word(&g.path_prefix), access_word(g.access()))))
+        scope.grants.iter().try_for_each(|g| {
+            out.line(&format!("  {}:{}  {}", g.store, prefix_word(&g.path_prefix), access_word(g.access())))
+        })
     })
 }
 
@@ -108,8 +116,16 @@ async fn token(command: Token, context: &Context) -> Result<()> {
     let mut access = context.client.access();
     match command {
         Token::Create { subject, role, read_only, read_write, all_stores, hours } => {
-            let grant = |at: &crate::address::Address, access: pb::Access| pb::Grant { store: at.store.clone(), access: access.into(), path_prefix: at.path.clone() };
-            let grants = read_only.iter().map(|a| grant(a, pb::Access::ReadOnly)).chain(read_write.iter().map(|a| grant(a, pb::Access::ReadWrite))).collect();
+            let grant = |at: &crate::address::Address, access: pb::Access| pb::Grant {
+                store: at.store.clone(),
+                access: access.into(),
+                path_prefix: at.path.clone(),
+            };
+            let grants = read_only
+                .iter()
+                .map(|a| grant(a, pb::Access::ReadOnly))
+                .chain(read_write.iter().map(|a| grant(a, pb::Access::ReadWrite)))
+                .collect();
             let role = match role {
                 Role::Reader => pb::Role::Reader,
                 Role::Writer => pb::Role::Writer,
@@ -118,7 +134,13 @@ async fn token(command: Token, context: &Context) -> Result<()> {
             };
             let scope = pb::Scope { role: role.into(), grants, all_stores };
             let ttl = prost_types::Duration::try_from(Duration::from_secs(hours * 3_600))?;
-            let request = pb::CreateTokenRequest { subject, scope: Some(scope), ttl: Some(ttl), request_id: request_id(), ..Default::default() };
+            let request = pb::CreateTokenRequest {
+                subject,
+                scope: Some(scope),
+                ttl: Some(ttl),
+                request_id: request_id(),
+                ..Default::default()
+            };
             let made = answer(access.create_token(request).await)?;
             context.output.answer(&made, |out| out.line(&made.secret))
         }
@@ -138,7 +160,8 @@ fn tokens(out: &Output, tokens: &[pb::Token]) -> Result<()> {
     let row = |t: &pb::Token| {
         let scope = t.scope.clone().unwrap_or_default();
         let stores = if scope.all_stores { "all".to_owned() } else { scope.grants.len().to_string() };
-        let until = if t.revoke_time.is_some() { format!("revoked {}", time(t.revoke_time)) } else { time(t.expire_time) };
+        let until =
+            if t.revoke_time.is_some() { format!("revoked {}", time(t.revoke_time)) } else { time(t.expire_time) };
         vec![t.id.clone(), t.subject.clone(), role_word(scope.role()).to_owned(), stores, t.session.clone(), until]
     };
     out.table(&["token", "subject", "role", "stores", "session", "until"], tokens.iter().map(row))
@@ -152,8 +175,11 @@ async fn attach(attach: Attach, context: &Context) -> Result<()> {
         path_prefix: at.path.clone(),
         ..Default::default()
     };
-    let attachments: Vec<_> =
-        read_only.iter().map(|a| attachment(a, pb::Access::ReadOnly)).chain(read_write.iter().map(|a| attachment(a, pb::Access::ReadWrite))).collect();
+    let attachments: Vec<_> = read_only
+        .iter()
+        .map(|a| attachment(a, pb::Access::ReadOnly))
+        .chain(read_write.iter().map(|a| attachment(a, pb::Access::ReadWrite)))
+        .collect();
     if attachments.is_empty() {
         bail!("name at least one store with --read-only or --read-write");
     }
@@ -161,7 +187,8 @@ async fn attach(attach: Attach, context: &Context) -> Result<()> {
         Some(session) => session,
         None => new_session(context, &agent, &attachments).await?,
     };
-    let request = pb::AttachSessionRequest { session, agent, attachments, new_token: true, request_id: request_id(), ttl: None };
+    let request =
+        pb::AttachSessionRequest { session, agent, attachments, new_token: true, request_id: request_id(), ttl: None };
     let made = answer(context.client.access().attach_session(request).await)?;
     context.output.answer(&made, |out| {
         out.line(&made.secret)?;

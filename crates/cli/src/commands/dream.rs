@@ -105,7 +105,9 @@ pub async fn run(command: Command, context: &Context) -> Result<()> {
             let change = answer(dreams.review_change(request).await)?.change.unwrap_or_default();
             return context.output.answer(&change, |out| change_lines(out, &change));
         }
-        Command::Adopt { dream, accepted, dry_run, message } => return adopt(context, dream, accepted, dry_run, message).await,
+        Command::Adopt { dream, accepted, dry_run, message } => {
+            return adopt(context, dream, accepted, dry_run, message).await;
+        }
         Command::Show { dream } => answer(dreams.get_dream(pb::GetDreamRequest { dream }).await)?.dream,
         Command::Discard { dream } => answer(dreams.discard_dream(pb::DiscardDreamRequest { dream }).await)?.dream,
         Command::Cancel { dream } => answer(dreams.cancel_dream(pb::CancelDreamRequest { dream }).await)?.dream,
@@ -118,7 +120,8 @@ async fn start(create: Create, context: &Context) -> Result<()> {
     let Create { store, session, label, agent, attached, since_last_dream, instructions, wait, id_file } = create;
     let selector = if session.is_empty() {
         let labels = label.into_iter().collect();
-        let filter = pb::DreamSessionFilter { agent, labels, since_last_dream, attached_only: attached, ..Default::default() };
+        let filter =
+            pb::DreamSessionFilter { agent, labels, since_last_dream, attached_only: attached, ..Default::default() };
         Selector::Filter(filter)
     } else {
         Selector::Ids(pb::SessionIds { ids: session })
@@ -139,7 +142,8 @@ async fn start(create: Create, context: &Context) -> Result<()> {
 
 /// Shows progress until the dream ends; fails where the dream failed.
 async fn follow(context: &Context, dream: String) -> Result<()> {
-    let style = ProgressStyle::with_template("dreaming {bar:30} {percent}% {msg}").unwrap_or(ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("dreaming {bar:30} {percent}% {msg}").unwrap_or(ProgressStyle::default_bar());
     let bar = ProgressBar::new(100).with_style(style);
     let mut stream = answer(context.client.dreams().watch_dream(pb::WatchDreamRequest { dream }).await)?;
     let mut last = pb::Dream::default();
@@ -147,7 +151,11 @@ async fn follow(context: &Context, dream: String) -> Result<()> {
         last = part.dream.unwrap_or_default();
         let progress = last.progress.unwrap_or_default();
         bar.set_position(progress.percent as u64);
-        bar.set_message(if progress.total > 0 { format!("{} {}/{}", last.stage, progress.done, progress.total) } else { last.stage.clone() });
+        bar.set_message(if progress.total > 0 {
+            format!("{} {}/{}", last.stage, progress.done, progress.total)
+        } else {
+            last.stage.clone()
+        });
     }
     bar.finish_and_clear();
     context.output.answer(&last, |out| summary(out, &last))?;
@@ -173,7 +181,9 @@ fn summary(out: &Output, dream: &pb::Dream) -> Result<()> {
     let report = dream.report.clone().unwrap_or_default();
     let input = dream.input.clone().unwrap_or_default();
     let took = match (dream.start_time, dream.end_time) {
-        (Some(start), Some(end)) => format!(" in {:.1} s", (end.seconds - start.seconds) as f64 + f64::from(end.nanos - start.nanos) / 1e9),
+        (Some(start), Some(end)) => {
+            format!(" in {:.1} s", (end.seconds - start.seconds) as f64 + f64::from(end.nanos - start.nanos) / 1e9)
+        }
         _ => String::new(),
     };
     out.line(&format!("{}  {}{took}", out.bold(&dream.id), state_word(dream.state())))?;
@@ -193,7 +203,12 @@ fn describe(out: &Output, dream: &pb::Dream) -> Result<()> {
     summary(out, dream)?;
     if let Some(adoption) = &dream.adoption {
         if adoption.state() == pb::AdoptionState::Adopted {
-            out.line(&format!("  adopted as revision {} by {} at {}", adoption.revision, adoption.principal, time(adoption.time)))?;
+            out.line(&format!(
+                "  adopted as revision {} by {} at {}",
+                adoption.revision,
+                adoption.principal,
+                time(adoption.time)
+            ))?;
         }
     }
     if let Some(error) = dream.error.as_ref().filter(|e| !e.message.is_empty()) {
@@ -217,7 +232,14 @@ async fn ls(context: &Context, store: String) -> Result<()> {
                 Some(pb::AdoptionState::Discarded) => "discarded",
                 _ => "",
             };
-            vec![d.id.clone(), state_word(d.state()).to_owned(), adoption.to_owned(), input.store, changes, time(d.create_time)]
+            vec![
+                d.id.clone(),
+                state_word(d.state()).to_owned(),
+                adoption.to_owned(),
+                input.store,
+                changes,
+                time(d.create_time),
+            ]
         };
         out.table(&["dream", "state", "adoption", "store", "changes", "created"], page.dreams.iter().map(row))
     })
@@ -233,7 +255,10 @@ async fn diff(context: &Context, dream: String) -> Result<()> {
             out.diff(&change.diff)?;
             out.line("")?;
         }
-        out.line(&out.dim(&format!("{}; accept or reject one: reverie dream review {dream} CHANGE accept", count(all.changes.len() as u64, "change"))))
+        out.line(&out.dim(&format!(
+            "{}; accept or reject one: reverie dream review {dream} CHANGE accept",
+            count(all.changes.len() as u64, "change")
+        )))
     })
 }
 
@@ -251,9 +276,14 @@ fn change_lines(out: &Output, change: &pb::Change) -> Result<()> {
     if support.sessions == 0 {
         return Ok(());
     }
-    let counter = if support.counter_examples > 0 { format!(", {} against", support.counter_examples) } else { String::new() };
+    let counter =
+        if support.counter_examples > 0 { format!(", {} against", support.counter_examples) } else { String::new() };
     let tasks = if support.tasks > 0 { format!(", {}", count(support.tasks, "task")) } else { String::new() };
-    out.line(&format!("    {} by {}{tasks}{counter}", count(support.sessions, "session"), count(support.agents, "agent")))
+    out.line(&format!(
+        "    {} by {}{tasks}{counter}",
+        count(support.sessions, "session"),
+        count(support.agents, "agent")
+    ))
 }
 
 async fn adopt(context: &Context, dream: String, accepted: bool, dry_run: bool, message: String) -> Result<()> {

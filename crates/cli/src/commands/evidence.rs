@@ -47,7 +47,13 @@ async fn of_change(context: &Context, dream: &str, change: &pb::Change) -> Resul
         out.line(&format!("  {}", out.dim(&place(evidence, &found.agent))))?;
         for event in &found.events {
             let mark = if event.quoted { ">" } else { " " };
-            out.line(&format!("  {mark} {:>4} {} {} {}", event.seq, time(event.time), event.actor, shorten(&event.text, &found.quote)))?;
+            out.line(&format!(
+                "  {mark} {:>4} {} {} {}",
+                event.seq,
+                time(event.time),
+                event.actor,
+                shorten(&event.text, &found.quote)
+            ))?;
         }
     }
     match change.evidence.len().saturating_sub(SHOWN) {

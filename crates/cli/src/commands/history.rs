@@ -103,7 +103,14 @@ pub async fn run(command: Command, context: &Context) -> Result<()> {
 async fn log(context: &Context, at: &Address, limit: usize, actor: Option<pb::ActorFilter>) -> Result<()> {
     let path = if at.has_path() { at.path.clone() } else { String::new() };
     let page_size = limit.clamp(1, 1_000) as i32;
-    let request = pb::ListCommitsRequest { store: at.store.clone(), path, actor, page_size, revision: at.revision, ..Default::default() };
+    let request = pb::ListCommitsRequest {
+        store: at.store.clone(),
+        path,
+        actor,
+        page_size,
+        revision: at.revision,
+        ..Default::default()
+    };
     let page = answer(context.client.history().list_commits(request).await)?;
     context.output.answer(&page, |out| {
         for commit in &page.commits {
@@ -136,7 +143,8 @@ fn commit_lines(out: &Output, store: &str, commit: &pb::CommitRecord) -> Result<
         out.line(&format!("    {}", commit.message))?;
     }
     for version in commit.versions.iter().take(10) {
-        let from = if version.previous_path.is_empty() { String::new() } else { format!("{} -> ", version.previous_path) };
+        let from =
+            if version.previous_path.is_empty() { String::new() } else { format!("{} -> ", version.previous_path) };
         out.line(&format!("    {} {from}{}", mark(version.kind()), version.path))?;
     }
     match commit.versions.len().saturating_sub(10) {
@@ -182,7 +190,12 @@ async fn diff(context: &Context, base: &Address, target: &Address, path_glob: St
             out.diff(&file.unified)?;
         }
         let stats = diff.stats.unwrap_or_default();
-        out.line(&out.dim(&format!("{}, +{} -{} lines", count(stats.files, "memory").replace("memorys", "memories"), stats.added_lines, stats.removed_lines)))
+        out.line(&out.dim(&format!(
+            "{}, +{} -{} lines",
+            count(stats.files, "memory").replace("memorys", "memories"),
+            stats.added_lines,
+            stats.removed_lines
+        )))
     })
 }
 
@@ -193,10 +206,17 @@ async fn blame(context: &Context, at: Address, with_evidence: bool) -> Result<()
         return context.output.answer(&blame, |_| Ok(()));
     }
     let out = &context.output;
-    let who = |range: &pb::BlameRange| range.actor.as_ref().map(|a| if a.dream.is_empty() { a.principal.clone() } else { format!("{} + dream", a.principal) }).unwrap_or_default();
+    let who = |range: &pb::BlameRange| {
+        range
+            .actor
+            .as_ref()
+            .map(|a| if a.dream.is_empty() { a.principal.clone() } else { format!("{} + dream", a.principal) })
+            .unwrap_or_default()
+    };
     let width = blame.ranges.iter().map(|r| who(r).chars().count()).max().unwrap_or(0);
     for range in &blame.ranges {
-        let label = format!("{:>5}  {:width$}  {}", format!("@{}", range.revision), who(range), &time(range.create_time)[..10]);
+        let label =
+            format!("{:>5}  {:width$}  {}", format!("@{}", range.revision), who(range), &time(range.create_time)[..10]);
         for (n, line) in (range.start_line..).zip(&range.lines) {
             out.line(&format!("{}  {n:>3}  {line}", out.dim(&label)))?;
         }
@@ -240,7 +260,13 @@ async fn merge(context: &Context, source: &Address, target: String, dry_run: boo
     };
     let done = answer(context.client.history().merge(request).await)?;
     context.output.answer(&done, |out| {
-        let word = if done.no_op { "nothing to merge" } else if dry_run { "would change" } else { "changed" };
+        let word = if done.no_op {
+            "nothing to merge"
+        } else if dry_run {
+            "would change"
+        } else {
+            "changed"
+        };
         out.line(&format!("{target}@{}  {word}", done.revision))?;
         done.versions.iter().try_for_each(|v| out.line(&format!("    {} {}", mark(v.kind()), v.path)))
     })

@@ -112,8 +112,15 @@ async fn ls(context: &Context, at: &Address, depth: u32) -> Result<()> {
     let listing = list(context, at, depth).await?;
     context.output.answer(&listing, |out| {
         let row = |entry: &pb::MemoryEntry| match entry.entry.as_ref()? {
-            Entry::Memory(m) => Some(vec![m.path.clone(), bytes(m.size_bytes), m.revision.to_string(), time(m.update_time)]),
-            Entry::Directory(d) => Some(vec![format!("{}/", d.path), bytes(d.content_bytes), String::new(), format!("{} memories", d.memory_count)]),
+            Entry::Memory(m) => {
+                Some(vec![m.path.clone(), bytes(m.size_bytes), m.revision.to_string(), time(m.update_time)])
+            }
+            Entry::Directory(d) => Some(vec![
+                format!("{}/", d.path),
+                bytes(d.content_bytes),
+                String::new(),
+                format!("{} memories", d.memory_count),
+            ]),
         };
         out.table(&["path", "size", "revision", "updated"], listing.entries.iter().filter_map(row))
     })

@@ -115,7 +115,9 @@ pub async fn run(command: Command, context: &Context) -> Result<()> {
             let outcome = outcome.map(|value| pb::Outcome { value, label: outcome_label, source });
             let request = pb::EndSessionRequest { session, outcome, last_seq: None };
             let session = answer(context.client.transcripts().end_session(request).await)?.session.unwrap_or_default();
-            context.output.answer(&session, |out| out.line(&format!("{} ended after {}", session.id, count(session.last_seq, "event"))))
+            context.output.answer(&session, |out| {
+                out.line(&format!("{} ended after {}", session.id, count(session.last_seq, "event")))
+            })
         }
         Command::Watch { after } => watch(context, after).await,
     }
@@ -124,7 +126,8 @@ pub async fn run(command: Command, context: &Context) -> Result<()> {
 async fn import(context: &Context, paths: &[PathBuf], header: pb::ImportHeader) -> Result<()> {
     let files = transcript_files(paths)?;
     let total: u64 = files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
-    let style = ProgressStyle::with_template("importing {bar:30} {bytes}/{total_bytes} {wide_msg}").unwrap_or(ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("importing {bar:30} {bytes}/{total_bytes} {wide_msg}")
+        .unwrap_or(ProgressStyle::default_bar());
     let bar = ProgressBar::new(total).with_style(style);
     let mut sum = pb::ImportTranscriptsResponse::default();
     for file in &files {
@@ -138,7 +141,9 @@ async fn import(context: &Context, paths: &[PathBuf], header: pb::ImportHeader) 
         let requests = parts.into_iter().map(|part| pb::ImportTranscriptsRequest { part: Some(part) });
         let done = answer(context.client.transcripts().import_transcripts(tokio_stream::iter(requests)).await)?;
         for problem in &done.problems {
-            bar.suspend(|| eprintln_note(&format!("{name}: record {}, line {}: {}", problem.record, problem.line, problem.reason)));
+            bar.suspend(|| {
+                eprintln_note(&format!("{name}: record {}, line {}: {}", problem.record, problem.line, problem.reason))
+            });
         }
         sum.sessions.extend(done.sessions);
         sum.problems.extend(done.problems);
@@ -156,9 +161,13 @@ fn import_words(sum: &pb::ImportTranscriptsResponse, files: usize) -> String {
     let known = sum.sessions.iter().filter(|s| s.deduplicated).count() as u64;
     let events: u64 = sum.sessions.iter().filter(|s| !s.deduplicated).map(|s| s.events).sum();
     let new = sum.sessions.len() as u64 - known;
-    let mut words = vec![
-        format!("{} with {} from {} ({})", count(new, "new session"), count(events, "event"), count(files as u64, "file"), bytes(sum.bytes_read)),
-    ];
+    let mut words = vec![format!(
+        "{} with {} from {} ({})",
+        count(new, "new session"),
+        count(events, "event"),
+        count(files as u64, "file"),
+        bytes(sum.bytes_read)
+    )];
     let rest = [
         (known, "known already"),
         (sum.masked_count, "secrets masked"),
@@ -197,7 +206,11 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 
 async fn ls(context: &Context, filter: pb::SessionFilter, limit: usize) -> Result<()> {
     let mut all = pb::ListSessionsResponse::default();
-    let mut request = pb::ListSessionsRequest { filter: Some(filter), page_size: limit.clamp(1, 1_000) as i32, page_token: String::new() };
+    let mut request = pb::ListSessionsRequest {
+        filter: Some(filter),
+        page_size: limit.clamp(1, 1_000) as i32,
+        page_token: String::new(),
+    };
     while all.sessions.len() < limit {
         let page = answer(context.client.transcripts().list_sessions(request.clone()).await)?;
         all.sessions.extend(page.sessions);
@@ -210,8 +223,18 @@ async fn ls(context: &Context, filter: pb::SessionFilter, limit: usize) -> Resul
     context.output.answer(&all, |out| {
         let row = |s: &pb::Session| {
             let agent = s.agent.as_ref().map(|a| a.name.clone()).unwrap_or_default();
-            let outcome = s.outcome.as_ref().map_or("-".to_owned(), |o| if o.label.is_empty() { format!("{:.2}", o.value) } else { o.label.clone() });
-            vec![s.id.clone(), agent, s.task_key.clone(), outcome, s.last_seq.to_string(), time(s.start_time.or(s.create_time)), first_words(&s.task_text)]
+            let outcome = s.outcome.as_ref().map_or("-".to_owned(), |o| {
+                if o.label.is_empty() { format!("{:.2}", o.value) } else { o.label.clone() }
+            });
+            vec![
+                s.id.clone(),
+                agent,
+                s.task_key.clone(),
+                outcome,
+                s.last_seq.to_string(),
+                time(s.start_time.or(s.create_time)),
+                first_words(&s.task_text),
+            ]
         };
         out.table(&["session", "agent", "task", "outcome", "events", "started", "asked"], all.sessions.iter().map(row))
     })
@@ -263,7 +286,9 @@ async fn watch(context: &Context, after_cursor: Option<u64>) -> Result<()> {
             continue;
         }
         let kind = format!("{:?}", event.kind()).to_uppercase();
-        context.output.answer(&event, |out| out.line(&format!("{:>6}  {}  {kind}  {}", event.cursor, time(event.time), event.session)))?;
+        context.output.answer(&event, |out| {
+            out.line(&format!("{:>6}  {}  {kind}  {}", event.cursor, time(event.time), event.session))
+        })?;
     }
     Ok(())
 }

@@ -65,7 +65,9 @@ pub async fn run(command: Command, context: &Context) -> Result<()> {
             let request = pb::ForkStoreRequest { store: from.store, revision: from.revision, handle, name, request_id };
             answer(stores.fork_store(request).await)?.store
         }
-        Command::Archive { store } => answer(stores.archive_store(pb::ArchiveStoreRequest { store, request_id }).await)?.store,
+        Command::Archive { store } => {
+            answer(stores.archive_store(pb::ArchiveStoreRequest { store, request_id }).await)?.store
+        }
         Command::Unarchive { store } => {
             answer(stores.unarchive_store(pb::UnarchiveStoreRequest { store, request_id }).await)?.store
         }
@@ -89,14 +91,32 @@ async fn ls(context: &Context, include_archived: bool, include_forks: bool) -> R
         }
         request.page_token = page.next_page_token;
     }
-    let row = |s: &pb::Store| vec![s.handle.clone(), s.head_revision.to_string(), s.memory_count.to_string(), bytes(s.content_bytes), time(s.update_time), s.name.clone()];
+    let row = |s: &pb::Store| {
+        vec![
+            s.handle.clone(),
+            s.head_revision.to_string(),
+            s.memory_count.to_string(),
+            bytes(s.content_bytes),
+            time(s.update_time),
+            s.name.clone(),
+        ]
+    };
     let rows: Vec<_> = stores.iter().map(row).collect();
     let answer = pb::ListStoresResponse { stores, next_page_token: String::new() };
-    context.output.answer(&answer, |out| out.table(&["handle", "revision", "memories", "size", "updated", "name"], rows))
+    context
+        .output
+        .answer(&answer, |out| out.table(&["handle", "revision", "memories", "size", "updated", "name"], rows))
 }
 
 fn describe(store: &pb::Store) -> String {
-    let mut text = format!("{}  {}  revision {}, {} memories, {}\n", store.handle, store.id, store.head_revision, store.memory_count, bytes(store.content_bytes));
+    let mut text = format!(
+        "{}  {}  revision {}, {} memories, {}\n",
+        store.handle,
+        store.id,
+        store.head_revision,
+        store.memory_count,
+        bytes(store.content_bytes)
+    );
     let optional = [("name", &store.name), ("description", &store.description)];
     for (key, value) in optional.into_iter().filter(|(_, v)| !v.is_empty()) {
         text += &format!("  {key}: {value}\n");

@@ -81,7 +81,8 @@ pub struct If {
 impl If {
     fn precondition(self) -> Option<pb::Precondition> {
         let absent = self.if_absent.then_some(Condition::Absent(true));
-        let condition = absent.or(self.if_sha256.map(Condition::ContentSha256)).or(self.if_revision.map(Condition::Revision));
+        let condition =
+            absent.or(self.if_sha256.map(Condition::ContentSha256)).or(self.if_revision.map(Condition::Revision));
         condition.map(|c| pb::Precondition { condition: Some(c) })
     }
 }
@@ -151,7 +152,12 @@ fn folder_operations(to: &Address, folder: &Path) -> Result<Vec<pb::Operation>> 
         bail!("{} holds no files", folder.display());
     }
     if files.len() > limits::COMMIT_VERSIONS_MAX {
-        bail!("{} holds {} files: one commit takes {}; write its folders one by one", folder.display(), files.len(), limits::COMMIT_VERSIONS_MAX);
+        bail!(
+            "{} holds {} files: one commit takes {}; write its folders one by one",
+            folder.display(),
+            files.len(),
+            limits::COMMIT_VERSIONS_MAX
+        );
     }
     let base = to.path.trim_end_matches('/');
     let operation = |file: &PathBuf| {

@@ -58,8 +58,15 @@ pub struct Opened {
 }
 
 /// Opens a role's database and the service on it.
-pub async fn open(role: Role, config: &Config, given_admin: Option<Secret>, shutdown: CancellationToken) -> Result<Opened> {
-    let vault = vault(&config.data, config.cache_mib).await.with_context(|| format!("opening {}'s database in {}", role.name(), config.data.display()))?;
+pub async fn open(
+    role: Role,
+    config: &Config,
+    given_admin: Option<Secret>,
+    shutdown: CancellationToken,
+) -> Result<Opened> {
+    let vault = vault(&config.data, config.cache_mib)
+        .await
+        .with_context(|| format!("opening {}'s database in {}", role.name(), config.data.display()))?;
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let memory = || Client::connect(&config.peers.memory_store, Secret::new(""));
     match role {
@@ -73,7 +80,10 @@ pub async fn open(role: Role, config: &Config, given_admin: Option<Secret>, shut
             Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)), admin: None })
         }
         Role::DreamOrchestrator => {
-            let endpoints = Endpoints { memory: config.peers.memory_store.clone(), transcript: config.peers.transcript_ingest.clone() };
+            let endpoints = Endpoints {
+                memory: config.peers.memory_store.clone(),
+                transcript: config.peers.transcript_ingest.clone(),
+            };
             let service = DreamOrchestrator::open(vault, clock, ids, endpoints, shutdown).await?;
             Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)), admin: None })
         }

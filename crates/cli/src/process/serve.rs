@@ -23,7 +23,8 @@ pub async fn serve(role: Role, config: Config, shutdown: CancellationToken) -> R
     }
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listening on {}", config.listen))?;
     tracing::info!(role = role.name(), address = %listener.local_addr()?, "serving");
-    let server = Server::new(role.name(), opened.routes, role.services().iter().copied(), opened.authenticator, shutdown);
+    let server =
+        Server::new(role.name(), opened.routes, role.services().iter().copied(), opened.authenticator, shutdown);
     Ok(server.run(listener).await?)
 }
 

@@ -65,7 +65,12 @@ impl Cluster {
         let token_file = data.join("admin.token");
         let (mut servers, mut roles, mut routes, mut authenticator) = (Vec::new(), Vec::new(), Vec::new(), None);
         for (role, listener) in listeners {
-            let config = Config { data: data.join(role.name()), cache_mib: CACHE_MIB, peers: peers.clone(), ..Config::default() };
+            let config = Config {
+                data: data.join(role.name()),
+                cache_mib: CACHE_MIB,
+                peers: peers.clone(),
+                ..Config::default()
+            };
             let given = if role == Role::MemoryStore { read_token(&token_file)? } else { None };
             let opened = role::open(role, &config, given, shutdown.clone()).await?;
             if let Some(secret) = &opened.admin {
@@ -75,7 +80,13 @@ impl Cluster {
             routes.push(opened.routes.clone());
             // memory-store knows by itself who calls: it is the first, and answers for the base port.
             authenticator.get_or_insert(opened.authenticator.clone());
-            let server = Server::new(role.name(), opened.routes, role.services().iter().copied(), opened.authenticator, shutdown.clone());
+            let server = Server::new(
+                role.name(),
+                opened.routes,
+                role.services().iter().copied(),
+                opened.authenticator,
+                shutdown.clone(),
+            );
             servers.push(task::spawn("serve", server.run(listener)));
         }
         let authenticator = authenticator.context("no role was opened")?;
@@ -119,21 +130,28 @@ impl Cluster {
     }
 
     async fn wait_until_serving(&self) -> Result<()> {
-        let services = self.roles.iter().flat_map(|(role, address)| role.services().iter().map(move |s| (*address, *s)));
+        let services =
+            self.roles.iter().flat_map(|(role, address)| role.services().iter().map(move |s| (*address, *s)));
         let base = Role::ALL.into_iter().flat_map(|r| r.services().iter().map(|s| (self.base, *s)));
         for (address, service) in services.chain(base) {
             let serving = tokio::time::timeout(READY, serves(address, service)).await;
-            serving.with_context(|| format!("{service} at {address} did not begin to serve within {} s", READY.as_secs()))??;
+            serving.with_context(|| {
+                format!("{service} at {address} did not begin to serve within {} s", READY.as_secs())
+            })??;
         }
         Ok(())
     }
 
     /// DIR/up.json: where everything is, for scripts.
     fn write_addresses(&self, data: &Path) -> Result<()> {
-        let services: serde_json::Map<_, _> = self.roles.iter().map(|(r, a)| (r.name().to_owned(), json!(format!("http://{a}")))).collect();
-        let addresses = json!({"base": self.url(), "services": services, "pid": std::process::id(), "token_file": self.token_file});
+        let services: serde_json::Map<_, _> =
+            self.roles.iter().map(|(r, a)| (r.name().to_owned(), json!(format!("http://{a}")))).collect();
+        let addresses =
+            json!({"base": self.url(), "services": services, "pid": std::process::id(), "token_file": self.token_file});
         let (file, new) = (data.join("up.json"), data.join("up.json.new"));
-        std::fs::write(&new, format!("{addresses:#}\n")).and_then(|()| std::fs::rename(&new, &file)).with_context(|| format!("writing {}", file.display()))
+        std::fs::write(&new, format!("{addresses:#}\n"))
+            .and_then(|()| std::fs::rename(&new, &file))
+            .with_context(|| format!("writing {}", file.display()))
     }
 }
 
@@ -170,7 +188,13 @@ fn read_token(file: &Path) -> Result<Option<Secret>> {
 /// Only the owner may read it.
 pub fn write_token(file: &Path, secret: &Secret) -> Result<()> {
     let mut options = std::fs::OpenOptions::new();
-    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(file).with_context(|| format!("writing {}", file.display()))?;
+    let mut out = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)
+        .with_context(|| format!("writing {}", file.display()))?;
     writeln!(out, "{}", secret.expose())?;
     Ok(out.sync_all()?)
 }

@@ -66,7 +66,11 @@ impl From<Match> for pb::GrepMatch {
 
 impl From<Outcome> for pb::CommitResponse {
     fn from(o: Outcome) -> pb::CommitResponse {
-        pb::CommitResponse { revision: o.revision, versions: o.versions.into_iter().map(Into::into).collect(), no_op: o.no_op }
+        pb::CommitResponse {
+            revision: o.revision,
+            versions: o.versions.into_iter().map(Into::into).collect(),
+            no_op: o.no_op,
+        }
     }
 }
 
@@ -128,8 +132,18 @@ pub fn to_grep(r: pb::GrepRequest) -> Result<Grep> {
 /// The commit, with all of its wrong fields named at once; the store is parsed by the caller.
 pub fn to_commit_request(r: pb::CommitRequest) -> Result<Request> {
     let mut violations = Violations::default();
-    let steps: Vec<_> = r.operations.into_iter().enumerate().map(|(i, o)| violations.take(to_step(&format!("operations[{i}]"), o))).collect();
-    let preconditions: Vec<_> = r.preconditions.into_iter().enumerate().map(|(i, p)| violations.take(to_path_precondition(&format!("preconditions[{i}]"), p))).collect();
+    let steps: Vec<_> = r
+        .operations
+        .into_iter()
+        .enumerate()
+        .map(|(i, o)| violations.take(to_step(&format!("operations[{i}]"), o)))
+        .collect();
+    let preconditions: Vec<_> = r
+        .preconditions
+        .into_iter()
+        .enumerate()
+        .map(|(i, p)| violations.take(to_path_precondition(&format!("preconditions[{i}]"), p)))
+        .collect();
     let request = (|| {
         Some(Request {
             steps: steps.into_iter().collect::<Option<_>>()?,
@@ -169,15 +183,22 @@ fn to_operation(field: &str, operation: Option<pb::operation::Operation>) -> Res
             content: c.content,
             origins: to_origins(&format!("{field}.create.origins"), c.origins)?,
         },
-        Some(Wire::ReplaceText(r)) => {
-            Operation::ReplaceText { path: path("replace_text.path", &r.path)?, old_text: r.old_text, new_text: r.new_text }
-        }
+        Some(Wire::ReplaceText(r)) => Operation::ReplaceText {
+            path: path("replace_text.path", &r.path)?,
+            old_text: r.old_text,
+            new_text: r.new_text,
+        },
         Some(Wire::InsertLines(i)) => {
             Operation::InsertLines { path: path("insert_lines.path", &i.path)?, after_line: i.after_line, text: i.text }
         }
         Some(Wire::Append(a)) => Operation::Append { path: path("append.path", &a.path)?, text: a.text },
         Some(Wire::Move(m)) => Operation::Move { from: path("move.from", &m.from)?, to: path("move.to", &m.to)? },
         Some(Wire::Delete(d)) => Operation::Delete { path: path("delete.path", &d.path)?, recursive: d.recursive },
-        None => return Err(Error::invalid(field, "set one of write, create, replace_text, insert_lines, append, move, delete")),
+        None => {
+            return Err(Error::invalid(
+                field,
+                "set one of write, create, replace_text, insert_lines, append, move, delete",
+            ));
+        }
     })
 }

@@ -65,7 +65,8 @@ pub fn to_update(r: pb::UpdateStoreRequest) -> Result<Change> {
             "name" => name = Some(r.name.clone()),
             "description" => description = Some(r.description.clone()),
             "metadata" => metadata = Some(r.metadata.clone().into_iter().collect()),
-            other => violations.add("update_mask", format!("{other} cannot be changed: handle, name, description and metadata can")),
+            other => violations
+                .add("update_mask", format!("{other} cannot be changed: handle, name, description and metadata can")),
         }
     }
     violations.finish(Some(Change::Update { handle, name, description, metadata }))
