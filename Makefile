@@ -20,6 +20,7 @@ demo: ## Build, start a cluster, and show the whole way: remember, ingest, dream
 
 .PHONY: test
 test: ## Run every test
+	$(CARGO) build --quiet --bin reverie
 	$(CARGO) test --workspace --quiet
 
 .PHONY: build

@@ -35,7 +35,7 @@ pub fn curate(snapshot: &Snapshot, candidates: Vec<Candidate>, config: &Config) 
     changes.extend(notes::file(snapshot, &candidates));
     // Two changes of one text cannot both be right: the first found stands, in an order that does
     // not depend on the input's.
-    changes.sort_by(|a, b| order(&a.change).cmp(&order(&b.change)));
+    changes.sort_by_key(|p| order(&p.change));
     let mut kept: Vec<Proposed> = Vec::new();
     let mut memories = snapshot.memories.clone();
     for proposed in changes {

@@ -220,8 +220,7 @@ fn caps(snapshot: &Snapshot, changes: &[Change], config: &Config) -> Vec<String>
         reasons.push(format!("{adds} new files, more than {} in one dream", config.adds_max));
     }
     let total: usize = snapshot.memories.iter().filter(|(p, _)| **p != *crate::INDEX).map(|(_, t)| t.len()).sum();
-    let touched: usize =
-        changes.iter().filter(|c| c.reason != "index").flat_map(|c| &c.edits).map(|e| removed(e)).sum();
+    let touched: usize = changes.iter().filter(|c| c.reason != "index").flat_map(|c| &c.edits).map(removed).sum();
     if total > 0 && touched as f64 > config.touched_share_max * total as f64 {
         reasons
             .push(format!("{touched} of {total} bytes touched, more than {:.0} %", config.touched_share_max * 100.0));

@@ -34,6 +34,8 @@ mod tests;
 
 /// What every secret begins with. A version: another kind of token gets another.
 const SECRET_PREFIX: &str = "rv1_";
+/// Characters of a secret that was chosen elsewhere: 32 bytes as base64url.
+const GIVEN_DIGITS_MIN: usize = 43;
 /// The workspace that a fresh deployment has.
 const DEFAULT_WORKSPACE: &str = "default";
 
@@ -69,20 +71,36 @@ impl Access {
 
     /// Makes the workspace `default` with a token that may do everything in it, and returns the
     /// token's secret. None where that token still lives; one that has ended is replaced, so that
-    /// whoever runs the process is never locked out. With a `given` secret the token has that one, and
-    /// a living token with another is replaced: whoever changes the secret's file changes the token.
+    /// whoever runs the process is never locked out. With a `given` secret the token has that one: a
+    /// living token's own then opens nothing more, and what was made with the token lives on.
+    ///
+    /// # Errors
+    /// Invalid for a given secret that is not of our form, Precondition for one that was revoked.
     pub async fn bootstrap_admin(&self, subject: &str, given: Option<Secret>) -> Result<Option<Secret>> {
+        given.as_ref().map_or(Ok(()), check_given)?;
         let wanted = given.as_ref().map(|secret| self.hash(secret));
         let pen = self.0.ledger.pen().await;
+        let mut changes = pen.changes();
         let key = key::workspace(&self.0.vault.keyed_hash("reverie workspace name", DEFAULT_WORKSPACE.as_bytes()));
         let known: Option<WorkspaceRow> = pen.row(&key).await?;
         let now = self.0.clock.now();
-        if let Some(row) = &known
-            && let Some(held) = pen.token(row.workspace, row.admin).await?
-            && is_live(&held.row, now)
-            && wanted.is_none_or(|wanted| wanted == held.row.secret)
+        let expire_time = after(now, limits::TOKEN_TTL_MAX_S).into();
+        if let Some(WorkspaceRow { workspace, admin }) = known
+            && let Some(held) = pen.token(workspace, admin).await?
         {
-            return Ok(None);
+            let is_same = wanted.is_none_or(|wanted| wanted == held.row.secret);
+            match wanted {
+                _ if is_same && is_live(&held.row, now) => return Ok(None),
+                Some(_) if is_same && held.row.revoke_time.is_some() => return Err(revoked()),
+                Some(secret) if held.row.revoke_time.is_none() => {
+                    let row = TokenRow { secret, expire_time, ..held.row.clone() };
+                    changes.change_token(workspace, admin, &held, &row)?;
+                    changes.commit().await?;
+                    tracing::info!(%workspace, subject, token = %admin, "the workspace's admin token has another secret");
+                    return Ok(given);
+                }
+                Some(_) | None => {}
+            }
         }
         let workspace = known.as_ref().map_or_else(|| WorkspaceId::from_bytes(self.0.ids.fresh()), |row| row.workspace);
         let secret = given.unwrap_or_else(|| self.fresh_secret());
@@ -95,13 +113,12 @@ impl Access {
             agent: String::new(),
             dream: String::new(),
             create_time: now.into(),
-            expire_time: after(now, limits::TOKEN_TTL_MAX_S).into(),
+            expire_time,
             revoke_time: None,
             parent: None,
             depth: 0,
             secret: self.hash(&secret),
         };
-        let mut changes = pen.changes();
         if known.is_none() {
             changes.require_absent(&key);
         }
@@ -253,5 +270,24 @@ fn unauthenticated() -> Error {
         Kind::Unauthenticated,
         "UNAUTHENTICATED",
         "the credential is not valid: it is unknown, has expired or was revoked",
+    )
+}
+
+/// A secret that somebody chose must be as hard to guess as ours are, as far as its length tells.
+fn check_given(secret: &Secret) -> Result<()> {
+    let digits = secret.expose().strip_prefix(SECRET_PREFIX).unwrap_or_default();
+    let is_ours = digits.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if is_ours && digits.len() >= GIVEN_DIGITS_MIN && secret.expose().len() <= limits::TOKEN_BYTES_MAX {
+        return Ok(());
+    }
+    let description = format!("must be {SECRET_PREFIX} and at least {GIVEN_DIGITS_MIN} characters of base64url");
+    Err(Error::invalid("admin token", description))
+}
+
+fn revoked() -> Error {
+    Error::new(
+        Kind::Precondition,
+        "PRECONDITION",
+        "the admin token was revoked: give another, or none to have one made",
     )
 }

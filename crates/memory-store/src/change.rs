@@ -98,12 +98,7 @@ pub async fn is_taken(context: &Context, workspace: WorkspaceId, handle: &Handle
 }
 
 /// The handle, or where it is taken, one made from it and the store's id.
-pub async fn free_handle(
-    context: &Context,
-    workspace: WorkspaceId,
-    store: StoreId,
-    wanted: &Handle,
-) -> Result<Handle> {
+pub async fn free_handle(context: &Context, workspace: WorkspaceId, store: StoreId, wanted: &Handle) -> Result<Handle> {
     if !is_taken(context, workspace, wanted).await? {
         return Ok(wanted.clone());
     }

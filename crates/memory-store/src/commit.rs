@@ -19,8 +19,8 @@ use crate::lineage::Lineage;
 use crate::load::Head;
 use crate::outcome::{Claim, Outcomes};
 use crate::record::{
-    self, Commitment, CommitRecord, Detail, MergeRow, OutcomeResult, Salt, StoreRow, VersionDetail,
-    VersionRecord, VersionRow,
+    self, CommitRecord, Commitment, Detail, MergeRow, OutcomeResult, Salt, StoreRow, VersionDetail, VersionRecord,
+    VersionRow,
 };
 use crate::{index, key, operation};
 
@@ -46,11 +46,7 @@ impl Proposal {
 
 pub enum Plan {
     /// A caller's steps.
-    Steps {
-        steps: Vec<PlannedStep>,
-        preconditions: Vec<(MemoryPath, Precondition)>,
-        store_revision: Option<Revision>,
-    },
+    Steps { steps: Vec<PlannedStep>, preconditions: Vec<(MemoryPath, Precondition)>, store_revision: Option<Revision> },
     /// A merge's or a restore's edits, worked out against a head that may have moved since.
     Edits {
         edits: Vec<Edit>,
@@ -92,6 +88,7 @@ impl Pending {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time, on its way to the batch")]
 pub enum Verdict {
     /// To be written, and then answered.
     Ready(Ready),
@@ -336,14 +333,8 @@ fn ready(
     }
     let result = OutcomeResult::Commit { revision, no_op: false };
     let outcome = proposal.claim.as_ref().map(|claim| claim.outcome(now, result)).transpose()?;
-    let row = StoreRow {
-        head: revision,
-        chain,
-        memory_count,
-        content_bytes,
-        update_time: now.into(),
-        ..pending.row.clone()
-    };
+    let row =
+        StoreRow { head: revision, chain, memory_count, content_bytes, update_time: now.into(), ..pending.row.clone() };
     let commit = crate::log::Row { record, detail, chain }.commit();
     Ok(Ready { row, map: finished.map, commit: Arc::new(commit), writes, texts: finished.texts, outcome })
 }
@@ -354,7 +345,10 @@ fn version_record(pending: &Pending, made: &Made, at: &VersionDetail) -> Version
         memory: made.memory,
         kind: made.kind,
         path: Commitment::to(&at.salt, "path", at.path.as_str().as_bytes()),
-        previous_path: at.previous_path.as_ref().map(|p| Commitment::to(&at.salt, "previous path", p.as_str().as_bytes())),
+        previous_path: at
+            .previous_path
+            .as_ref()
+            .map(|p| Commitment::to(&at.salt, "previous path", p.as_str().as_bytes())),
         content: at.content.map(|c| Commitment::to(&at.salt, "content", &c.sha256)),
         size_bytes: at.content.map_or(0, |c| c.size_bytes),
     }

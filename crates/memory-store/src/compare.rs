@@ -96,7 +96,9 @@ impl Writer<'_> {
         let mut files = Vec::new();
         for (r, (path, _)) in changed.removed.iter().enumerate() {
             files.push(match pairs.get(&r) {
-                Some(&a) => self.file(ChangeKind::Renamed, Some((path, &removed[r])), Some((&changed.added[a].0, &added[a])))?,
+                Some(&a) => {
+                    self.file(ChangeKind::Renamed, Some((path, &removed[r])), Some((&changed.added[a].0, &added[a])))?
+                }
                 None => self.file(ChangeKind::Deleted, Some((path, &removed[r])), None)?,
             });
         }

@@ -6,9 +6,9 @@ use domain::{Error, Result, limits};
 use sha2::{Digest as _, Sha256};
 use storage::Vault;
 
+use crate::fault;
 use crate::key::{self, Family};
 use crate::record::ContentRef;
-use crate::fault;
 
 /// A content with its names.
 #[derive(Debug, Clone)]

@@ -156,7 +156,8 @@ fn concerns(commits: &Commits, commit: &Commit) -> bool {
     };
     commits.actor.matches(&commit.actor)
         && commits.time.contains(commit.time)
-        && commit.versions.iter().any(|v| {
-            within(&commits.prefix, v) && commits.memory.is_none_or(|memory| v.memory == memory)
-        })
+        && commit
+            .versions
+            .iter()
+            .any(|v| within(&commits.prefix, v) && commits.memory.is_none_or(|memory| v.memory == memory))
 }

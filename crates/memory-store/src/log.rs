@@ -88,7 +88,9 @@ impl Log {
             let row = decode(&commit, detail.value())?;
             let follows = rows.last().is_none_or(|last| record::chain(&last.chain, commit.canonical) == commit.chain);
             if row.record.revision != revision || !follows {
-                return Err(fault::damaged(format_args!("commit {revision} of {store} does not follow the one before")));
+                return Err(fault::damaged(format_args!(
+                    "commit {revision} of {store} does not follow the one before"
+                )));
             }
             rows.push(row);
         }

@@ -182,7 +182,8 @@ impl MemoryStore {
         }
         if merged.steps.len() > limits::BULK_VERSIONS_MAX {
             let (count, most) = (merged.steps.len(), limits::BULK_VERSIONS_MAX);
-            let message = format!("the merge is about {count} memories, at most {most} are allowed: include fewer paths");
+            let message =
+                format!("the merge is about {count} memories, at most {most} are allowed: include fewer paths");
             return Err(Error::new(Kind::Exhausted, "LIMIT_REACHED", message));
         }
         let mut edits = Vec::with_capacity(merged.steps.len());
@@ -236,7 +237,8 @@ impl MemoryStore {
                     Content::Keep => None,
                     Content::Take(name) => {
                         let theirs = entry_of(&sides.theirs, memory).ok_or_else(lost)?;
-                        let (old, new) = (self.text(&sides.ours, &our_entry).await?, self.text(&sides.theirs, &theirs).await?);
+                        let (old, new) =
+                            (self.text(&sides.ours, &our_entry).await?, self.text(&sides.theirs, &theirs).await?);
                         let attributed = self.attributions(&sides.theirs, &theirs).await?;
                         target.content = NewContent::Stored(name);
                         target.origins = theirs.origins.clone();
@@ -291,9 +293,7 @@ impl MemoryStore {
 
     async fn side(&self, sides: &Sides, name: Option<&ContentRef>) -> Result<Option<String>> {
         match name {
-            Some(name) => {
-                Ok(Some(self.context().contents.read(sides.ours.store.family(), name).await?.to_string()))
-            }
+            Some(name) => Ok(Some(self.context().contents.read(sides.ours.store.family(), name).await?.to_string())),
             None => Ok(None),
         }
     }

@@ -109,11 +109,14 @@ fn check_digest(claim: &Claim, digest: &[u8; 32]) -> Result<()> {
     Err(Error::new(Kind::Invalid, "REQUEST_ID_REUSED", message).with_details(details))
 }
 
+/// The digest of a request's body, and what it came to.
+type Kept = Arc<([u8; 32], OutcomeResult)>;
+
 /// The outcomes that one sequencer wrote or is about to write: they come after what a claim read.
 #[derive(Clone)]
 pub struct Outcomes {
-    durable: moka::sync::Cache<Bytes, Arc<([u8; 32], OutcomeResult)>>,
-    pending: Vec<(Bytes, Arc<([u8; 32], OutcomeResult)>)>,
+    durable: moka::sync::Cache<Bytes, Kept>,
+    pending: Vec<(Bytes, Kept)>,
 }
 
 impl Default for Outcomes {

@@ -176,10 +176,7 @@ fn size(page: &Page, full: bool) -> usize {
 }
 
 /// The entries after a place.
-fn from<'a>(
-    map: &'a Map,
-    place: Option<&Place>,
-) -> impl Iterator<Item = (&'a MemoryPath, &'a Arc<Entry>)> + use<'a> {
+fn from<'a>(map: &'a Map, place: Option<&Place>) -> impl Iterator<Item = (&'a MemoryPath, &'a Arc<Entry>)> + use<'a> {
     let start = match place {
         // "0" is the byte after "/": the first that can follow all below the directory.
         Some(Place { after, directory: true, .. }) => Bound::Included(format!("{after}0")),

@@ -48,6 +48,7 @@ struct Job {
     _store: Arc<OpenStore>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "commits, the common work, are the small ones and boxed")]
 enum Work {
     Commit { proposal: Box<Proposal>, answer: oneshot::Sender<Answer> },
     Change { change: store::Change, claim: Option<Claim>, answer: oneshot::Sender<Result<()>> },

@@ -39,7 +39,9 @@ fn principal() -> Principal {
 }
 
 async fn service(vault: &Vault) -> MemoryStore {
-    MemoryStore::open(vault.clone(), Arc::new(SystemClock), Arc::new(SystemIds), CancellationToken::new()).await.unwrap()
+    MemoryStore::open(vault.clone(), Arc::new(SystemClock), Arc::new(SystemIds), CancellationToken::new())
+        .await
+        .unwrap()
 }
 
 /// A service with one store.
@@ -99,7 +101,8 @@ impl World {
 fn on_map(map: &Texts, operation: &Operation) -> Option<Texts> {
     let free = |map: &Texts, path: &MemoryPath| {
         let below = format!("{path}/");
-        !map.keys().any(|k| k.as_str().starts_with(&below)) && !path.ancestors().any(|a| map.keys().any(|k| k.as_str() == a))
+        !map.keys().any(|k| k.as_str().starts_with(&below))
+            && !path.ancestors().any(|a| map.keys().any(|k| k.as_str() == a))
     };
     let mut after = map.clone();
     match operation {
@@ -236,7 +239,11 @@ async fn a_fork_goes_its_own_way_and_its_merge_keeps_both_sides() {
     let fork = principal().permit_store(Action::StoreFork, world.permit.store()).unwrap();
     let fork = world.service.fork_store(&fork, NewFork::default(), "").await.unwrap();
     assert_eq!(fork.head_revision, base, "a fork counts on from its fork point");
-    let theirs = World { permit: principal().permit_store(Action::StoreWrite, fork.id).unwrap(), service: world.service.clone(), vault: world.vault.clone() };
+    let theirs = World {
+        permit: principal().permit_store(Action::StoreWrite, fork.id).unwrap(),
+        service: world.service.clone(),
+        vault: world.vault.clone(),
+    };
     theirs.write(&texts(&[("/a", "1\n2\n3\n4\nfive\n"), ("/c", "new\n")])).await;
     world.write(&texts(&[("/a", "one\n2\n3\n4\n5\n")])).await;
     let merge = Merge::default();
@@ -249,8 +256,15 @@ async fn a_fork_goes_its_own_way_and_its_merge_keeps_both_sides() {
     world.write(&texts(&[("/b", "ours\n")])).await;
     let refused = world.service.merge((&theirs.permit, 0), &world.permit, &merge).await.unwrap_err();
     let conflict = &refused.details().merge_conflicts[0];
-    assert_eq!((conflict.path.as_str(), conflict.ours.as_deref(), conflict.theirs.as_deref()), ("/b", Some("ours\n"), Some("theirs\n")));
-    assert_eq!(world.all(&world.permit, 0).await["/b".parse::<MemoryPath>().as_ref().unwrap()], "ours\n", "nothing was applied");
+    assert_eq!(
+        (conflict.path.as_str(), conflict.ours.as_deref(), conflict.theirs.as_deref()),
+        ("/b", Some("ours\n"), Some("theirs\n"))
+    );
+    assert_eq!(
+        world.all(&world.permit, 0).await["/b".parse::<MemoryPath>().as_ref().unwrap()],
+        "ours\n",
+        "nothing was applied"
+    );
 }
 
 #[tokio::test]

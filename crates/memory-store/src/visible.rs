@@ -22,11 +22,7 @@ pub fn commit(commit: &Commit, permit: &StorePermit, glob: Option<&PathGlob>) ->
     })
 }
 
-pub fn versions(
-    commit: &Commit,
-    permit: &StorePermit,
-    glob: Option<&PathGlob>,
-) -> impl Iterator<Item = Version> {
+pub fn versions(commit: &Commit, permit: &StorePermit, glob: Option<&PathGlob>) -> impl Iterator<Item = Version> {
     let matches = move |path: &str| glob.is_none_or(|g| g.matches(path));
     commit.versions.iter().filter_map(move |v| {
         let before = v.previous_path.as_ref().is_some_and(|p| matches(p.as_str()));

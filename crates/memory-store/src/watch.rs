@@ -22,6 +22,7 @@ use crate::stores::OpenStore;
 use crate::{MemoryStore, visible};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every event is a commit")]
 pub enum Event {
     Commit(Commit),
     /// Everything up to here was delivered or did not match.

@@ -95,11 +95,8 @@ impl MemoryStore {
         body: &(impl Serialize + Sync),
     ) -> Result<Claimed> {
         let store = permit.store();
-        let asker = Asker {
-            workspace: permit.workspace(),
-            subject: &permit.actor().principal,
-            store: store.as_bytes(),
-        };
+        let asker =
+            Asker { workspace: permit.workspace(), subject: &permit.actor().principal, store: store.as_bytes() };
         Ok(match outcome::claim(self.context(), asker, request_id, method, body).await? {
             Some((_, Some(result))) => Claimed::Before(result),
             claim => Claimed::Now(claim.map(|(claim, _)| claim)),
@@ -117,9 +114,7 @@ impl MemoryStore {
             Ok(Done::NoOp(revision)) => Ok(Outcome { revision, versions: Vec::new(), no_op: true }),
             Ok(Done::Replay(result)) => self.outcome_of(permit, open, result).await,
             Err(Refusal::Error(e)) => Err(e),
-            Err(Refusal::Conflict(failed)) => {
-                Err(crate::commit::conflict(self.context(), open.family(), failed).await)
-            }
+            Err(Refusal::Conflict(failed)) => Err(crate::commit::conflict(self.context(), open.family(), failed).await),
             Err(Refusal::Stale) => Err(Error::unavailable("the store keeps changing: try again")),
         }
     }

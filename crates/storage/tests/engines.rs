@@ -1,5 +1,7 @@
 //! Every engine against the conformance suite, and the vault on top.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

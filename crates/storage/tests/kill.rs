@@ -1,6 +1,8 @@
 //! kill -9: a real process is killed at random moments under load, and nothing that it acknowledged is
 //! lost. REVERIE_KILL_ROUNDS asks for more rounds than the 30 of `make test`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;

@@ -4,4 +4,5 @@ mod access;
 mod cluster;
 mod journey;
 mod process;
+mod trace;
 mod writers;

@@ -201,15 +201,8 @@ fn summary(out: &Output, dream: &pb::Dream) -> Result<()> {
 
 fn describe(out: &Output, dream: &pb::Dream) -> Result<()> {
     summary(out, dream)?;
-    if let Some(adoption) = &dream.adoption {
-        if adoption.state() == pb::AdoptionState::Adopted {
-            out.line(&format!(
-                "  adopted as revision {} by {} at {}",
-                adoption.revision,
-                adoption.principal,
-                time(adoption.time)
-            ))?;
-        }
+    if let Some(a) = dream.adoption.as_ref().filter(|a| a.state() == pb::AdoptionState::Adopted) {
+        out.line(&format!("  adopted as revision {} by {} at {}", a.revision, a.principal, time(a.time)))?;
     }
     if let Some(error) = dream.error.as_ref().filter(|e| !e.message.is_empty()) {
         out.line(&format!("  {}", error.message))?;

@@ -151,7 +151,7 @@ async fn grep(context: &Context, at: &Address, request: pb::GrepRequest, files: 
     let out = &context.output;
     let mut stream = answer(context.client.memory().grep(request).await)?;
     let mut last = String::new();
-    while let Some(part) = answer(stream.message().await.map(|m| tonic::Response::new(m)))? {
+    while let Some(part) = answer(stream.message().await.map(tonic::Response::new))? {
         if out.is_json() {
             out.answer(&part, |_| Ok(()))?;
             continue;

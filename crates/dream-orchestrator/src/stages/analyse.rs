@@ -33,7 +33,7 @@ pub async fn run(step: &Step<'_>, dream: &Dream) -> Result<Read> {
         read.transcripts.push(transcript);
         read.analyses.push(analysis);
         let done = read.analyses.len() as u64;
-        if done % every == 0 {
+        if done.is_multiple_of(every) {
             step.progress(dream, done, total).await?;
         }
     }

@@ -331,6 +331,39 @@ async fn the_admin_token_is_made_once_and_again_only_when_it_has_ended() {
 }
 
 #[tokio::test]
+async fn who_changes_the_admins_secret_shuts_the_old_one_out_and_keeps_what_was_made_with_it() {
+    let world = World::new().await;
+    let given = |letter: &str| Secret::new(format!("rv1_{}", letter.repeat(43)));
+    let first = world.access.bootstrap_admin("root", Some(given("a"))).await.unwrap().unwrap();
+    let admin = world.who(&first).await.unwrap();
+    assert_eq!((admin.token, &first), (world.admin.token, &given("a")));
+    let reader = world.create(&admin, new(Role::Reader, vec![grant("team", Reach::ReadOnly, "")])).await.unwrap();
+
+    assert!(world.access.bootstrap_admin("root", Some(given("a"))).await.unwrap().is_none(), "nothing changed");
+    world.access.bootstrap_admin("root", Some(given("b"))).await.unwrap().unwrap();
+    assert_eq!(kind(world.who(&first).await), Some(Kind::Unauthenticated));
+    assert_eq!(world.who(&given("b")).await.unwrap().token, admin.token);
+    world.who(&reader.secret).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_given_secret_that_is_short_or_was_revoked_opens_nothing() {
+    let world = World::new().await;
+    for weak in ["", "rv1_", "rv1_short", &"x".repeat(64), &format!("rv1_{}", " ".repeat(43))] {
+        let refused = world.access.bootstrap_admin("root", Some(Secret::new(weak))).await;
+        assert_eq!(kind(refused), Some(Kind::Invalid), "{weak:?}");
+    }
+    let given = Secret::new(format!("rv1_{}", "a".repeat(43)));
+    world.access.bootstrap_admin("root", Some(given.clone())).await.unwrap();
+    world.access.revoke_token(&world.who(&given).await.unwrap(), world.admin.token).await.unwrap();
+    let again = world.access.bootstrap_admin("root", Some(given.clone())).await;
+    assert_eq!(kind(again), Some(Kind::Precondition));
+    assert_eq!(kind(world.who(&given).await), Some(Kind::Unauthenticated));
+    let made = world.access.bootstrap_admin("root", None).await.unwrap().unwrap();
+    assert_eq!(world.who(&made).await.unwrap().scope.role, Role::Admin, "but nobody is locked out");
+}
+
+#[tokio::test]
 async fn a_session_token_reaches_what_is_attached_and_follows_changes() {
     let mut world = World::new().await;
     let wanted = vec![attachment("handbook", Reach::ReadOnly, ""), attachment("team", Reach::ReadWrite, "/notes")];

@@ -17,8 +17,10 @@ async fn found(world: &World, grep: Grep) -> (Vec<(String, u32, String, usize, u
 async fn lines_are_found_in_path_order_with_their_neighbours() {
     let world = World::new().await;
     world.write(&texts(&[("/b", "x\nneedle one\ny\n"), ("/a", "needle two\n"), ("/c", "nothing\n")])).await;
-    let (lines, truncated) = found(&world, Grep { regex: "needle (one|two)".into(), context_lines: 1, ..Grep::default() }).await;
-    let expected = [("/a".to_owned(), 1, "needle two".to_owned(), 0, 0), ("/b".to_owned(), 2, "needle one".to_owned(), 1, 1)];
+    let (lines, truncated) =
+        found(&world, Grep { regex: "needle (one|two)".into(), context_lines: 1, ..Grep::default() }).await;
+    let expected =
+        [("/a".to_owned(), 1, "needle two".to_owned(), 0, 0), ("/b".to_owned(), 2, "needle one".to_owned(), 1, 1)];
     assert_eq!((lines.as_slice(), truncated), (&expected[..], false));
 }
 
@@ -27,7 +29,13 @@ async fn a_glob_a_case_and_a_limit_narrow_the_search_and_the_past_can_be_searche
     let world = World::new().await;
     let first = world.write(&texts(&[("/a.md", "Needle\nNEEDLE\n"), ("/b.txt", "needle\n")])).await;
     world.write(&texts(&[("/a.md", "gone\n")])).await;
-    let grep = |revision| Grep { regex: "needle".into(), ignore_case: true, glob: Some("/*.md".parse().unwrap()), revision, ..Grep::default() };
+    let grep = |revision| Grep {
+        regex: "needle".into(),
+        ignore_case: true,
+        glob: Some("/*.md".parse().unwrap()),
+        revision,
+        ..Grep::default()
+    };
     assert_eq!(found(&world, grep(0)).await.0.len(), 0);
     assert_eq!(found(&world, grep(first)).await.0.len(), 2);
     let (lines, truncated) = found(&world, Grep { matches_max: 1, ..grep(first) }).await;
@@ -37,6 +45,7 @@ async fn a_glob_a_case_and_a_limit_narrow_the_search_and_the_past_can_be_searche
 #[tokio::test]
 async fn a_bad_pattern_is_refused_by_its_field() {
     let world = World::new().await;
-    let refused = world.service.grep(&world.permit, &Grep { regex: "(".into(), ..Grep::default() }).await.err().unwrap();
+    let refused =
+        world.service.grep(&world.permit, &Grep { regex: "(".into(), ..Grep::default() }).await.err().unwrap();
     assert_eq!(refused.details().violations[0].field, "regex");
 }

@@ -1,7 +1,7 @@
 //! HistoryService.
 
-use domain::access::Action;
 use domain::Result;
+use domain::access::Action;
 use proto::convert::history;
 use proto::memory as pb;
 use proto::memory::history_service_server::HistoryService;
@@ -15,7 +15,10 @@ pub struct HistoryRpc(pub MemoryStore);
 
 #[tonic::async_trait]
 impl HistoryService for HistoryRpc {
-    async fn list_commits(&self, request: Request<pb::ListCommitsRequest>) -> Result<Response<pb::ListCommitsResponse>, Status> {
+    async fn list_commits(
+        &self,
+        request: Request<pb::ListCommitsRequest>,
+    ) -> Result<Response<pb::ListCommitsResponse>, Status> {
         let principal = principal(&request)?;
         let (store, commits) = history::to_list_commits(request.into_inner()).map_err(refuse)?;
         let permit = permit(&self.0, &principal, Action::StoreRead, &store).await.map_err(refuse)?;
@@ -24,7 +27,10 @@ impl HistoryService for HistoryRpc {
         Ok(Response::new(pb::ListCommitsResponse { commits, next_page_token: page.next_page_token }))
     }
 
-    async fn get_commit(&self, request: Request<pb::GetCommitRequest>) -> Result<Response<pb::GetCommitResponse>, Status> {
+    async fn get_commit(
+        &self,
+        request: Request<pb::GetCommitRequest>,
+    ) -> Result<Response<pb::GetCommitResponse>, Status> {
         let principal = principal(&request)?;
         let (store, revision) = history::to_get_commit(request.into_inner()).map_err(refuse)?;
         let permit = permit(&self.0, &principal, Action::StoreRead, &store).await.map_err(refuse)?;
@@ -32,7 +38,10 @@ impl HistoryService for HistoryRpc {
         Ok(Response::new(pb::GetCommitResponse { commit: Some(commit.into()) }))
     }
 
-    async fn list_versions(&self, request: Request<pb::ListVersionsRequest>) -> Result<Response<pb::ListVersionsResponse>, Status> {
+    async fn list_versions(
+        &self,
+        request: Request<pb::ListVersionsRequest>,
+    ) -> Result<Response<pb::ListVersionsResponse>, Status> {
         let principal = principal(&request)?;
         let (store, versions) = history::to_list_versions(request.into_inner()).map_err(refuse)?;
         let permit = permit(&self.0, &principal, Action::StoreRead, &store).await.map_err(refuse)?;
@@ -41,7 +50,10 @@ impl HistoryService for HistoryRpc {
         Ok(Response::new(pb::ListVersionsResponse { versions, next_page_token: page.next_page_token }))
     }
 
-    async fn get_version(&self, request: Request<pb::GetVersionRequest>) -> Result<Response<pb::GetVersionResponse>, Status> {
+    async fn get_version(
+        &self,
+        request: Request<pb::GetVersionRequest>,
+    ) -> Result<Response<pb::GetVersionResponse>, Status> {
         let principal = principal(&request)?;
         let (store, id) = history::to_get_version(request.into_inner()).map_err(refuse)?;
         let permit = permit(&self.0, &principal, Action::StoreRead, &store).await.map_err(refuse)?;
@@ -54,7 +66,8 @@ impl HistoryService for HistoryRpc {
         let history::Diff { base, target, how } = history::to_diff(request.into_inner()).map_err(refuse)?;
         let base_permit = permit(&self.0, &principal, Action::StoreRead, &base.0).await.map_err(refuse)?;
         let target_permit = permit(&self.0, &principal, Action::StoreRead, &target.0).await.map_err(refuse)?;
-        let compared = self.0.compare((&base_permit, base.1), (&target_permit, target.1), &how).await.map_err(refuse)?;
+        let compared =
+            self.0.compare((&base_permit, base.1), (&target_permit, target.1), &how).await.map_err(refuse)?;
         Ok(Response::new(compared.into()))
     }
 

@@ -22,7 +22,10 @@ type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl MemoryService for MemoryRpc {
-    async fn get_memory(&self, request: Request<pb::GetMemoryRequest>) -> Result<Response<pb::GetMemoryResponse>, Status> {
+    async fn get_memory(
+        &self,
+        request: Request<pb::GetMemoryRequest>,
+    ) -> Result<Response<pb::GetMemoryResponse>, Status> {
         let principal = principal(&request)?;
         let request = request.into_inner();
         let store = to_store_ref("store", &request.store).map_err(refuse)?;
@@ -32,7 +35,10 @@ impl MemoryService for MemoryRpc {
         Ok(Response::new(pb::GetMemoryResponse { memory: Some(found.into()), read_revision }))
     }
 
-    async fn batch_get_memories(&self, request: Request<pb::BatchGetMemoriesRequest>) -> Result<Response<pb::BatchGetMemoriesResponse>, Status> {
+    async fn batch_get_memories(
+        &self,
+        request: Request<pb::BatchGetMemoriesRequest>,
+    ) -> Result<Response<pb::BatchGetMemoriesResponse>, Status> {
         let principal = principal(&request)?;
         let request = request.into_inner();
         let store = to_store_ref("store", &request.store).map_err(refuse)?;
@@ -46,7 +52,10 @@ impl MemoryService for MemoryRpc {
         }))
     }
 
-    async fn list_memories(&self, request: Request<pb::ListMemoriesRequest>) -> Result<Response<pb::ListMemoriesResponse>, Status> {
+    async fn list_memories(
+        &self,
+        request: Request<pb::ListMemoriesRequest>,
+    ) -> Result<Response<pb::ListMemoriesResponse>, Status> {
         let principal = principal(&request)?;
         let request = request.into_inner();
         let store = to_store_ref("store", &request.store).map_err(refuse)?;
@@ -85,7 +94,10 @@ impl MemoryService for MemoryRpc {
 
     type WatchStoreStream = Streamed<pb::WatchStoreResponse>;
 
-    async fn watch_store(&self, request: Request<pb::WatchStoreRequest>) -> Result<Response<Self::WatchStoreStream>, Status> {
+    async fn watch_store(
+        &self,
+        request: Request<pb::WatchStoreRequest>,
+    ) -> Result<Response<Self::WatchStoreStream>, Status> {
         let (principal, secret) = (principal(&request)?, secret(&request)?);
         let request = request.into_inner();
         let store = to_store_ref("store", &request.store).map_err(refuse)?;

@@ -17,7 +17,14 @@ use crate::access::audit::Audited;
 pub struct StoreRpc(pub MemoryStore);
 
 impl StoreRpc {
-    async fn change<T>(&self, request: &Request<T>, action: Action, name: &str, change: Change, request_id: &str) -> Result<Option<pb::Store>, Status> {
+    async fn change<T>(
+        &self,
+        request: &Request<T>,
+        action: Action,
+        name: &str,
+        change: Change,
+        request_id: &str,
+    ) -> Result<Option<pb::Store>, Status> {
         let principal = principal(request)?;
         let store = to_store_ref("store", name).map_err(refuse)?;
         let permit = permit(&self.0, &principal, action, &store).await.map_err(refuse)?;
@@ -34,7 +41,10 @@ impl StoreRpc {
 
 #[tonic::async_trait]
 impl StoreService for StoreRpc {
-    async fn create_store(&self, request: Request<pb::CreateStoreRequest>) -> Result<Response<pb::CreateStoreResponse>, Status> {
+    async fn create_store(
+        &self,
+        request: Request<pb::CreateStoreRequest>,
+    ) -> Result<Response<pb::CreateStoreResponse>, Status> {
         let principal = principal(&request)?;
         let (new, request_id) = store::to_new_store(request.into_inner()).map_err(refuse)?;
         let permit = principal.permit(Action::StoreCreate).audited(&principal, Action::StoreCreate).map_err(refuse)?;
@@ -50,7 +60,10 @@ impl StoreService for StoreRpc {
         Ok(Response::new(pb::GetStoreResponse { store: Some(store.into()) }))
     }
 
-    async fn list_stores(&self, request: Request<pb::ListStoresRequest>) -> Result<Response<pb::ListStoresResponse>, Status> {
+    async fn list_stores(
+        &self,
+        request: Request<pb::ListStoresRequest>,
+    ) -> Result<Response<pb::ListStoresResponse>, Status> {
         let principal = principal(&request)?;
         let permit = principal.permit(Action::StoreRead).audited(&principal, Action::StoreRead).map_err(refuse)?;
         let request = request.into_inner();
@@ -62,41 +75,62 @@ impl StoreService for StoreRpc {
         Ok(Response::new(pb::ListStoresResponse { stores, next_page_token: listed.next_page_token }))
     }
 
-    async fn update_store(&self, request: Request<pb::UpdateStoreRequest>) -> Result<Response<pb::UpdateStoreResponse>, Status> {
+    async fn update_store(
+        &self,
+        request: Request<pb::UpdateStoreRequest>,
+    ) -> Result<Response<pb::UpdateStoreResponse>, Status> {
         let (name, request_id) = (request.get_ref().store.clone(), request.get_ref().request_id.clone());
         let change = store::to_update(request.get_ref().clone()).map_err(refuse)?;
         let store = self.change(&request, Action::StoreAdminister, &name, change, &request_id).await?;
         Ok(Response::new(pb::UpdateStoreResponse { store }))
     }
 
-    async fn archive_store(&self, request: Request<pb::ArchiveStoreRequest>) -> Result<Response<pb::ArchiveStoreResponse>, Status> {
+    async fn archive_store(
+        &self,
+        request: Request<pb::ArchiveStoreRequest>,
+    ) -> Result<Response<pb::ArchiveStoreResponse>, Status> {
         let r = request.get_ref();
         let store = self.change(&request, Action::StoreAdminister, &r.store, Change::Archive, &r.request_id).await?;
         Ok(Response::new(pb::ArchiveStoreResponse { store }))
     }
 
-    async fn unarchive_store(&self, request: Request<pb::UnarchiveStoreRequest>) -> Result<Response<pb::UnarchiveStoreResponse>, Status> {
+    async fn unarchive_store(
+        &self,
+        request: Request<pb::UnarchiveStoreRequest>,
+    ) -> Result<Response<pb::UnarchiveStoreResponse>, Status> {
         let r = request.get_ref();
         let store = self.change(&request, Action::StoreAdminister, &r.store, Change::Unarchive, &r.request_id).await?;
         Ok(Response::new(pb::UnarchiveStoreResponse { store }))
     }
 
-    async fn delete_store(&self, request: Request<pb::DeleteStoreRequest>) -> Result<Response<pb::DeleteStoreResponse>, Status> {
+    async fn delete_store(
+        &self,
+        request: Request<pb::DeleteStoreRequest>,
+    ) -> Result<Response<pb::DeleteStoreResponse>, Status> {
         let r = request.get_ref();
         let store = self.change(&request, Action::StoreDelete, &r.store, Change::Delete, &r.request_id).await?;
         Ok(Response::new(pb::DeleteStoreResponse { store }))
     }
 
-    async fn undelete_store(&self, request: Request<pb::UndeleteStoreRequest>) -> Result<Response<pb::UndeleteStoreResponse>, Status> {
+    async fn undelete_store(
+        &self,
+        request: Request<pb::UndeleteStoreRequest>,
+    ) -> Result<Response<pb::UndeleteStoreResponse>, Status> {
         let r = request.get_ref();
         if !r.store.starts_with(StoreId::PREFIX) {
-            return Err(refuse(Error::invalid("store", "name the deleted store by its id: another may have taken its handle")));
+            return Err(refuse(Error::invalid(
+                "store",
+                "name the deleted store by its id: another may have taken its handle",
+            )));
         }
         let store = self.change(&request, Action::StoreDelete, &r.store, Change::Undelete, &r.request_id).await?;
         Ok(Response::new(pb::UndeleteStoreResponse { store }))
     }
 
-    async fn fork_store(&self, request: Request<pb::ForkStoreRequest>) -> Result<Response<pb::ForkStoreResponse>, Status> {
+    async fn fork_store(
+        &self,
+        request: Request<pb::ForkStoreRequest>,
+    ) -> Result<Response<pb::ForkStoreResponse>, Status> {
         let principal = principal(&request)?;
         let request = request.into_inner();
         let parent = to_store_ref("store", &request.store).map_err(refuse)?;
