@@ -77,7 +77,7 @@ fn records_are_the_golden_bytes() {
     let digest = |bytes: Vec<u8>| blake3::hash(&bytes).to_hex()[..16].to_owned();
     let digests =
         [encode(&row), encode(&record), encode(&detail), encode(&outcome)].map(|bytes| digest(bytes.unwrap()));
-    assert_eq!(digests, ["5de27e8d92ba0d99", "R", "D", "O"]);
+    assert_eq!(digests, ["5de27e8d92ba0d99", "4e168eadcfd67256", "9c05d75b294c8d11", "219f54b8fbf98ff8"]);
     assert_eq!(decode::<Detail>(&encode(&detail).unwrap()).unwrap(), detail);
     assert_eq!(decode::<CommitRecord>(&encode(&record).unwrap()).unwrap(), record);
 }
