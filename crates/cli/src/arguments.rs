@@ -69,6 +69,9 @@ pub struct Serve {
     /// The configuration; deploy/reverie.toml names and explains every key
     #[arg(long)]
     pub config: PathBuf,
+    /// An OTLP/gRPC collector for traces; goes before the configuration's
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -29,12 +29,13 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         eprintln!("error: {error:#}");
         return ExitCode::from(1);
     };
-    eprintln!("{}", words(ours));
+    let doing = error.chain().take_while(|e| !e.is::<Error>()).map(|e| format!("{e}: ")).collect::<String>();
+    eprintln!("error: {doing}{}", words(ours));
     ExitCode::from(code(ours.kind()))
 }
 
 fn words(error: &Error) -> String {
-    let mut text = format!("error: {}", error.message());
+    let mut text = error.message().to_owned();
     let details = error.details();
     for conflict in &details.conflicts {
         let actor = conflict.actual_actor.as_ref().map(|a| a.principal.as_str()).unwrap_or("nobody");

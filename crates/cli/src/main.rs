@@ -67,19 +67,15 @@ async fn up(up: Up, output: &Output) -> Result<()> {
     };
     let _telemetry = telemetry::init(&settings).map_err(anyhow::Error::from_boxed)?;
     let cluster = Cluster::start(Options { data: up.data, port_base: up.port_base }).await?;
-    output.line(&format!(
-        "Reverie is up. Data: {}",
-        cluster.token_file().parent().unwrap_or(cluster.token_file()).display()
-    ))?;
+    output.line(&format!("Reverie is up. Data: {}", cluster.data().display()))?;
     for role in Role::ALL {
         output.line(&format!("  {:<20} {}", role.name(), cluster.role_url(role).unwrap_or_default()))?;
     }
     output.line(&format!("  {:<20} {}", "every service", cluster.url()))?;
-    let token_file = std::path::absolute(cluster.token_file())?;
     output.line(&format!(
-        "\nIn another shell:\n  export REVERIE_URL={} REVERIE_TOKEN_FILE={}\n  reverie whoami",
+        "\nIn another shell:\n  export REVERIE_URL={} REVERIE_TOKEN_FILE={}\n  reverie whoami\n\nready",
         cluster.url(),
-        token_file.display()
+        std::path::absolute(cluster.token_file())?.display()
     ))?;
     told_to_stop().await?;
     output.line("stopping: open requests may finish")?;
@@ -89,18 +85,20 @@ async fn up(up: Up, output: &Output) -> Result<()> {
 async fn serve(arguments: Serve) -> Result<()> {
     let file = &arguments.config;
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    let config = Config::parse(&text)?;
+    let config = Config::parse(&text).with_context(|| format!("reading {}", file.display()))?;
+    let otlp_endpoint = arguments.otlp_endpoint.unwrap_or_else(|| config.otlp.endpoint.clone());
     let settings = Settings {
         service: arguments.role.name().into(),
         filter: config.log.filter.clone(),
         format: config.log.format,
-        otlp_endpoint: Some(config.otlp.endpoint.clone()).filter(|e| !e.is_empty()),
+        otlp_endpoint: Some(otlp_endpoint).filter(|endpoint| !endpoint.is_empty()),
     };
     let _telemetry = telemetry::init(&settings).map_err(anyhow::Error::from_boxed)?;
     let shutdown = CancellationToken::new();
     let serving = serve::serve(arguments.role, config, shutdown.clone());
     let stop = async {
         told_to_stop().await?;
+        tracing::info!(role = arguments.role.name(), "stopping: open requests may finish");
         shutdown.cancel();
         std::future::pending::<Result<()>>().await
     };

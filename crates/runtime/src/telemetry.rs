@@ -1,5 +1,7 @@
 //! Telemetry: logs for people or machines, and traces to an OTLP collector where one is named.
 
+use std::io::IsTerminal as _;
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
@@ -58,7 +60,7 @@ pub fn init(settings: &Settings) -> Result<Telemetry, Box<dyn std::error::Error 
     let ours = Targets::new().with_target("reverie", LevelFilter::INFO);
     let traces =
         provider.as_ref().map(|p| tracing_opentelemetry::layer().with_tracer(p.tracer("reverie")).with_filter(ours));
-    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let logs = match settings.format {
         LogFormat::Text => logs.with_target(false).boxed(),
         LogFormat::Json => logs.json().boxed(),

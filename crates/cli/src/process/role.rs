@@ -11,10 +11,13 @@ use dream_orchestrator::{DreamOrchestrator, Endpoints};
 use memory_store::MemoryStore;
 use runtime::clock::{SystemClock, SystemIds};
 use runtime::config::Config;
+use runtime::server::Server;
 use storage::Vault;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use transcript_ingest::TranscriptIngest;
+
+use crate::process::admin::AdminToken;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {
@@ -53,17 +56,17 @@ impl Role {
 pub struct Opened {
     pub routes: Routes,
     pub authenticator: Arc<dyn Authenticator>,
-    /// The admin's token, where this start made one.
-    pub admin: Option<Secret>,
 }
 
-/// Opens a role's database and the service on it.
-pub async fn open(
-    role: Role,
-    config: &Config,
-    given_admin: Option<Secret>,
-    shutdown: CancellationToken,
-) -> Result<Opened> {
+impl Opened {
+    /// The role's server, which is not running yet.
+    pub fn server(self, role: Role, shutdown: CancellationToken) -> Server {
+        Server::new(role.name(), self.routes, role.services().iter().copied(), self.authenticator, shutdown)
+    }
+}
+
+/// Opens a role's database and the service on it. `admin` is memory-store's.
+pub async fn open(role: Role, config: &Config, admin: &AdminToken, shutdown: CancellationToken) -> Result<Opened> {
     let vault = vault(&config.data, config.cache_mib)
         .await
         .with_context(|| format!("opening {}'s database in {}", role.name(), config.data.display()))?;
@@ -72,12 +75,12 @@ pub async fn open(
     match role {
         Role::MemoryStore => {
             let service = MemoryStore::open(vault, clock, ids, shutdown).await?;
-            let admin = service.bootstrap_admin("admin", given_admin).await?;
-            Ok(Opened { routes: service.routes(), authenticator: service.authenticator(), admin })
+            admin.install(&service).await?;
+            Ok(Opened { routes: service.routes(), authenticator: service.authenticator() })
         }
         Role::TranscriptIngest => {
             let service = TranscriptIngest::open(vault, clock, ids, shutdown).await?;
-            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)), admin: None })
+            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)) })
         }
         Role::DreamOrchestrator => {
             let endpoints = Endpoints {
@@ -85,7 +88,7 @@ pub async fn open(
                 transcript: config.peers.transcript_ingest.clone(),
             };
             let service = DreamOrchestrator::open(vault, clock, ids, endpoints, shutdown).await?;
-            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)), admin: None })
+            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)) })
         }
     }
 }

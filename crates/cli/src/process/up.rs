@@ -1,24 +1,26 @@
 //! `reverie up`: all services in one process, on loopback, with their data in one folder.
 
-use std::io::Write as _;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use domain::access::Secret;
 use runtime::config::{Config, Peers};
 use runtime::server::{self, Server};
-use runtime::task::{self, Task};
-use serde_json::json;
+use runtime::task::Group;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::role::{self, Role};
+use crate::process::admin::AdminToken;
+use crate::process::role::{self, Role};
 
+/// Where everything is, as JSON, while the cluster runs.
+const ADDRESSES: &str = "up.json";
 /// MiB of page cache for each service.
 const CACHE_MIB: u64 = 128;
 /// How long to wait for every service to say that it serves.
@@ -43,16 +45,19 @@ impl Options {
 pub struct Cluster {
     base: SocketAddr,
     roles: Vec<(Role, SocketAddr)>,
-    token_file: PathBuf,
+    data: PathBuf,
     shutdown: CancellationToken,
-    servers: Vec<Task<std::io::Result<()>>>,
+    servers: Group<io::Result<()>>,
+    /// Held as long as the folder is in use.
+    _lock: File,
 }
 
 impl Cluster {
     /// Starts every service, and returns when each says over the network that it serves.
     pub async fn start(options: Options) -> Result<Cluster> {
         let Options { data, port_base } = options;
-        std::fs::create_dir_all(&data).with_context(|| format!("making {}", data.display()))?;
+        fs::create_dir_all(&data).with_context(|| format!("making {}", data.display()))?;
+        let lock = lock(&data)?;
         let shutdown = CancellationToken::new();
         let base = bind(port_base, 0).await?;
         let mut listeners = Vec::new();
@@ -61,43 +66,34 @@ impl Cluster {
         }
         let address = |n: usize| -> Result<String> { Ok(format!("http://{}", listeners[n].1.local_addr()?)) };
         let peers = Peers { memory_store: address(0)?, transcript_ingest: address(1)? };
+        let mut cluster = Cluster {
+            base: base.local_addr()?,
+            roles: Vec::new(),
+            data,
+            shutdown: shutdown.clone(),
+            servers: Group::default(),
+            _lock: lock,
+        };
 
-        let token_file = data.join("admin.token");
-        let (mut servers, mut roles, mut routes, mut authenticator) = (Vec::new(), Vec::new(), Vec::new(), None);
+        let admin = AdminToken::Made(cluster.token_file());
+        let (mut routes, mut authenticator) = (Vec::new(), None);
         for (role, listener) in listeners {
-            let config = Config {
-                data: data.join(role.name()),
-                cache_mib: CACHE_MIB,
-                peers: peers.clone(),
-                ..Config::default()
-            };
-            let given = if role == Role::MemoryStore { read_token(&token_file)? } else { None };
-            let opened = role::open(role, &config, given, shutdown.clone()).await?;
-            if let Some(secret) = &opened.admin {
-                write_token(&token_file, secret)?;
-            }
-            roles.push((role, listener.local_addr()?));
+            let data = cluster.data.join(role.name());
+            let config = Config { data, cache_mib: CACHE_MIB, peers: peers.clone(), ..Config::default() };
+            let opened = role::open(role, &config, &admin, shutdown.clone()).await?;
+            cluster.roles.push((role, listener.local_addr()?));
             routes.push(opened.routes.clone());
             // memory-store knows by itself who calls: it is the first, and answers for the base port.
             authenticator.get_or_insert(opened.authenticator.clone());
-            let server = Server::new(
-                role.name(),
-                opened.routes,
-                role.services().iter().copied(),
-                opened.authenticator,
-                shutdown.clone(),
-            );
-            servers.push(task::spawn("serve", server.run(listener)));
+            cluster.servers.spawn("serve", opened.server(role, shutdown.clone()).run(listener));
         }
         let authenticator = authenticator.context("no role was opened")?;
         let services = Role::ALL.into_iter().flat_map(|r| r.services().iter().copied());
-        let all = Server::new("gateway", server::merge(routes), services, authenticator, shutdown.clone());
-        let base_address = base.local_addr()?;
-        servers.push(task::spawn("serve", all.run(base)));
+        let all = Server::new("all", server::merge(routes), services, authenticator, shutdown);
+        cluster.servers.spawn("serve", all.run(base));
 
-        let cluster = Cluster { base: base_address, roles, token_file, shutdown, servers };
         cluster.wait_until_serving().await?;
-        cluster.write_addresses(&data)?;
+        cluster.write_addresses()?;
         Ok(cluster)
     }
 
@@ -111,22 +107,24 @@ impl Cluster {
         self.roles.iter().find(|(r, _)| *r == role).map(|(_, address)| format!("http://{address}"))
     }
 
-    pub fn token_file(&self) -> &Path {
-        &self.token_file
+    /// The folder of all data.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
-    /// Fires when the cluster is told to stop.
-    pub fn shutdown(&self) -> &CancellationToken {
-        &self.shutdown
+    /// The file of the admin's token.
+    pub fn token_file(&self) -> PathBuf {
+        self.data.join("admin.token")
     }
 
     /// Lets open requests finish, closes the databases, and returns.
     pub async fn stop(self) -> Result<()> {
         self.shutdown.cancel();
-        for server in self.servers {
-            server.join().await.context("a server panicked")??;
+        let addresses = self.data.join(ADDRESSES);
+        for ended in self.servers.join().await {
+            ended.context("a server panicked")??;
         }
-        Ok(())
+        fs::remove_file(&addresses).with_context(|| format!("removing {}", addresses.display()))
     }
 
     async fn wait_until_serving(&self) -> Result<()> {
@@ -143,15 +141,41 @@ impl Cluster {
     }
 
     /// DIR/up.json: where everything is, for scripts.
-    fn write_addresses(&self, data: &Path) -> Result<()> {
-        let services: serde_json::Map<_, _> =
-            self.roles.iter().map(|(r, a)| (r.name().to_owned(), json!(format!("http://{a}")))).collect();
-        let addresses =
-            json!({"base": self.url(), "services": services, "pid": std::process::id(), "token_file": self.token_file});
-        let (file, new) = (data.join("up.json"), data.join("up.json.new"));
-        std::fs::write(&new, format!("{addresses:#}\n"))
-            .and_then(|()| std::fs::rename(&new, &file))
+    fn write_addresses(&self) -> Result<()> {
+        let services = self.roles.iter().map(|(role, at)| (role.name().to_owned(), json!(format!("http://{at}"))));
+        let services: serde_json::Map<_, _> = services.collect();
+        let addresses = json!({
+            "base": self.url(),
+            "services": services,
+            "pid": std::process::id(),
+            "token_file": std::path::absolute(self.token_file())?,
+        });
+        let file = self.data.join(ADDRESSES);
+        let new = file.with_added_extension("new");
+        fs::write(&new, format!("{addresses:#}\n"))
+            .and_then(|()| fs::rename(&new, &file))
             .with_context(|| format!("writing {}", file.display()))
+    }
+}
+
+/// Keeps the folder for this process: two clusters on one would each lack what the other holds.
+fn lock(data: &Path) -> Result<File> {
+    let file = data.join("lock");
+    let lock = File::create(&file).with_context(|| format!("writing {}", file.display()))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let running = fs::read_to_string(data.join(ADDRESSES)).ok();
+            let pid = running.and_then(|text| serde_json::from_str::<Value>(&text).ok()?.get("pid")?.as_u64());
+            let whose = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            bail!("another reverie{whose} is using {}: stop it, or name another folder with --data", data.display());
+        }
+        Err(TryLockError::Error(e)) => return Err(e).with_context(|| format!("locking {}", file.display())),
+    }
+    // What a process that was killed has left says nothing any more.
+    match fs::remove_file(data.join(ADDRESSES)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
+        _ => Ok(lock),
     }
 }
 
@@ -174,27 +198,4 @@ async fn serves(address: SocketAddr, service: &str) -> Result<()> {
         }
     }
     bail!("{service} at {address} stopped before it served")
-}
-
-fn read_token(file: &Path) -> Result<Option<Secret>> {
-    match std::fs::read_to_string(file) {
-        Ok(text) if !text.trim().is_empty() => Ok(Some(Secret::new(text.trim()))),
-        Ok(_) => Ok(None),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e).with_context(|| format!("reading {}", file.display())),
-    }
-}
-
-/// Only the owner may read it.
-pub fn write_token(file: &Path, secret: &Secret) -> Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    let mut out = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(file)
-        .with_context(|| format!("writing {}", file.display()))?;
-    writeln!(out, "{}", secret.expose())?;
-    Ok(out.sync_all()?)
 }

@@ -1,0 +1,5 @@
+//! The `reverie` binary as people and supervisors meet it: real processes, signals, exit codes.
+
+mod run;
+mod serve;
+mod up;
