@@ -19,12 +19,15 @@ pub struct Candidate {
     /// A short line for INDEX.md and the note's file name.
     pub title: String,
     /// The note's text in sentences. A miner words it as an observation; a line of advice goes into
-    /// `advice` and is shown only in the tiers that allow it.
+    /// `advice` and is shown only in the tiers that allow it. The counts of `support` are not in it: the
+    /// note adds them, so that they can be corrected.
     pub claim: String,
     pub advice: Option<String>,
     pub applies_when: BTreeMap<String, String>,
     pub tier: Tier,
     pub support: Support,
+    /// The test behind Tested or Shown; None in the tiers that need none.
+    pub statistics: Option<Statistics>,
     pub evidence: Vec<Evidence>,
     /// How the verifier finds the pattern again in a transcript.
     pub probe: Probe,
@@ -34,6 +37,24 @@ pub struct Candidate {
     pub last_seen: Option<Timestamp>,
     /// The miner's name and version.
     pub author: String,
+}
+
+/// What a finding's test gave.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// The false-discovery rate at which it is a discovery (Benjamini-Hochberg).
+    pub q: f64,
+    /// How many times as often as without the finding, or as chance gives: an odds ratio or a lift. At most EFFECT_MAX.
+    pub effect: f64,
+}
+
+/// What stands for an effect without bound, so that it can be written down.
+pub const EFFECT_MAX: f64 = 1e6;
+
+impl Statistics {
+    pub fn new(q: f64, effect: f64) -> Option<Statistics> {
+        (q.is_finite() && !effect.is_nan()).then(|| Statistics { q, effect: effect.min(EFFECT_MAX) })
+    }
 }
 
 /// The kinds of note; each is filed in a folder of its name.
@@ -68,8 +89,9 @@ pub enum Probe {
     /// In a failed session, against the nearest successful sibling of the task: a state-changing call
     /// that is missing, extra, or has another value in the named argument. `tool` is the call's
     /// name; an empty `argument` means the whole call. Counter-example: a success that differs
-    /// from its siblings in the same way.
-    SiblingDiff { tool: String, difference: Difference, argument: String },
+    /// from its siblings in the same way. Siblings are sessions with an outcome of one task key, and of each of
+    /// `groups`, which are without one and about the same thing; of more than SIBLINGS_MAX the first by digest.
+    SiblingDiff { tool: String, difference: Difference, argument: String, groups: Vec<Vec<Digest>> },
     /// One task's story. `task` is its key, or empty where the sessions have none, and then `sessions`
     /// names them all. A failed session of the task supports it when it shows one of `differences`
     /// against its nearest successful sibling; a successful one when it shows none.
@@ -93,6 +115,9 @@ pub enum Probe {
     /// About the store alone (duplicates, index): no session supports it and none need.
     Store,
 }
+
+/// Sessions of one task that are compared with each other.
+pub const SIBLINGS_MAX: usize = 200;
 
 /// Bytes of a line that its template is made of.
 pub const LINE_BYTES_MAX: usize = 300;

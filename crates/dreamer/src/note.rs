@@ -31,7 +31,12 @@ pub fn render(candidate: &Candidate) -> String {
             text += &format!("{key}: {}\n", day(time));
         }
     }
-    text += &format!("{FENCE}\n# {}\n\n{}\n", candidate.title, candidate.claim.trim_end());
+    text += &format!(
+        "{FENCE}\n# {}\n\n{} {}\n",
+        candidate.title,
+        candidate.claim.trim_end(),
+        crate::wording::tally(candidate.tier, &candidate.support)
+    );
     if let Some(advice) = candidate.advice.as_deref().filter(|_| may_advise(candidate.tier)) {
         text += &format!("\n{}\n", advice.trim_end());
     }

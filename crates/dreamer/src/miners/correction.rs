@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::normalise;
 use crate::pool::{Pool, evidence, tier_of_counts};
 use crate::prose;
-use crate::wording::{code, short, tally};
+use crate::wording::{code, short};
 
 /// Longer turns are stories, not corrections.
 const BYTES_MAX: usize = 400;
@@ -155,8 +155,7 @@ fn candidate(pool: &Pool<'_>, group: &[(usize, &Correction)], config: &Config) -
     let tier = tier_of_counts(&support);
     let (first_seen, last_seen) = pool.first_and_last(&sessions);
     let what_changed = group.iter().find_map(|(_, c)| c.change.as_ref().and_then(describe));
-    let claim =
-        format!("A user corrected the agent: \"{head}\"{} {}", what_changed.unwrap_or_default(), tally(tier, &support));
+    let claim = format!("A user corrected the agent: \"{head}\"{}", what_changed.unwrap_or_default());
     let pieces = of_sessions.values().map(|of| of.iter().flat_map(|c| c.evidence.clone()).collect());
     Some(Candidate {
         kind: NoteKind::Preference,
@@ -168,6 +167,7 @@ fn candidate(pool: &Pool<'_>, group: &[(usize, &Correction)], config: &Config) -
         applies_when: applies_to(group),
         tier,
         support,
+        statistics: None,
         evidence: evidence(pieces.collect()),
         probe: Probe::Correction { sentences: wordings.values().map(|(_, text)| (*text).to_owned()).collect() },
         fact: None,

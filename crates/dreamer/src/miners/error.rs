@@ -9,7 +9,7 @@ use crate::analyse::Failure;
 use crate::candidate::{Candidate, NoteKind, Probe};
 use crate::config::Config;
 use crate::pool::{Pool, evidence, tier_of_counts};
-use crate::wording::{code, short, tally};
+use crate::wording::{code, short};
 
 /// The failures of one tool with one template.
 #[derive(Debug)]
@@ -75,18 +75,19 @@ fn candidate(pool: &Pool<'_>, group: &Group<'_>) -> Candidate {
     let what = if group.tool.is_empty() { "An error recurs".to_owned() } else { format!("{} fails", code(group.tool)) };
     let example = group.example();
     let variable = if group.template.contains("<*>") { " (the details vary)" } else { "" };
-    let claim = format!("{what} with: {}{variable}. {}", code(&short(example, 240)), tally(tier, &support));
+    let claim = format!("{what} with: {}{variable}.", code(&short(example, 240)));
     let pieces = group.failures.values().map(|of| of.iter().map(|f| f.evidence.clone()).collect::<Vec<Evidence>>());
     Candidate {
         kind: NoteKind::Pitfall,
         reason: "error_template".to_owned(),
         key: format!("{}|{}", group.tool, group.template),
-        title: format!("{what}: {}", short(example, 70)),
+        title: format!("{what}: {}", code(&short(example, 70))),
         claim,
         advice: None,
         applies_when: applies_to_tool(group.tool),
         tier,
         support,
+        statistics: None,
         evidence: evidence(pieces.collect()),
         probe: Probe::ErrorTemplate { tool: group.tool.to_owned(), template: group.template.clone() },
         fact: None,

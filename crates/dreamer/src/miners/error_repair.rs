@@ -12,11 +12,11 @@ use super::acts::contrast;
 use super::error::{Group, applies_to_tool};
 use crate::analyse::{Analysis, Call, CallOutcome, Failure};
 use crate::arguments::{changed, plain};
-use crate::candidate::{Candidate, NoteKind, Probe};
+use crate::candidate::{Candidate, NoteKind, Probe, Statistics};
 use crate::config::Config;
 use crate::pool::{Pool, evidence, tier_of_counts};
 use crate::stats::{benjamini_hochberg, sign_test};
-use crate::wording::{code, list, short, tally};
+use crate::wording::{code, list, short};
 
 /// How many calls after an error count as its repair.
 const WITHIN_CALLS: usize = 3;
@@ -54,7 +54,8 @@ pub fn mine(pool: &Pool<'_>, groups: &[Group<'_>], config: &Config) -> (Vec<Cand
         if 2 * repair.worked.len() >= groups[repair.group].failures.len() {
             told.insert(repair.group);
         }
-        candidates.push(candidate(pool, &groups[repair.group], repair, q <= config.q_max));
+        let statistics = Statistics::new(q, repair.odds()).filter(|_| q <= config.q_max);
+        candidates.push(candidate(pool, &groups[repair.group], repair, statistics));
     }
     candidates.extend(groups.iter().filter_map(|group| retried(pool, group, config)));
     (candidates, told)
@@ -103,12 +104,13 @@ fn tries(analysis: &Analysis, call: usize) -> Vec<&Call> {
     tries
 }
 
-fn candidate(pool: &Pool<'_>, group: &Group<'_>, repair: &Repair<'_>, significant: bool) -> Candidate {
+fn candidate(pool: &Pool<'_>, group: &Group<'_>, repair: &Repair<'_>, statistics: Option<Statistics>) -> Candidate {
     let sessions: BTreeSet<usize> = repair.worked.keys().copied().collect();
     let support = pool.support(&sessions, repair.failed.len());
     let share = sessions.len() as f64 / (sessions.len() + repair.failed.len()) as f64;
     let mut tier = tier_of_counts(&support);
-    let is_shown = tier == Tier::Recurrent && significant && share >= WORKED_MIN && pool.tasks_among(&sessions) >= 2;
+    let is_shown =
+        tier == Tier::Recurrent && statistics.is_some() && share >= WORKED_MIN && pool.tasks_among(&sessions) >= 2;
     if is_shown && !repair.arguments.is_empty() {
         tier = Tier::Shown;
     }
@@ -117,16 +119,16 @@ fn candidate(pool: &Pool<'_>, group: &Group<'_>, repair: &Repair<'_>, significan
     let names: Vec<String> = repair.arguments.iter().map(|n| argument_name(n)).collect();
     let (title, what) = if repair.arguments.is_empty() {
         (
-            format!("{tool} fails and works again when repeated: {}", short(group.example(), 60)),
+            format!("{tool} fails and works again when repeated: {}", code(&short(group.example(), 60))),
             "The same call, repeated as it was, succeeded".to_owned(),
         )
     } else {
         (
-            format!("{tool} fails ({}): change {}", short(group.example(), 50), list(&names)),
+            format!("{tool} fails ({}): change {}", code(&short(group.example(), 50)), list(&names)),
             format!("The call succeeded after this change: {}", edits.join("; ")),
         )
     };
-    let claim = format!("{tool} fails with {example}. {what}. {}", tally(tier, &support));
+    let claim = format!("{tool} fails with {example}. {what}.");
     let advice = (tier == Tier::Shown).then(|| format!("When {tool} fails with {example}, {}.", instruction(repair)));
     let (first_seen, last_seen) = pool.first_and_last(&sessions);
     let pieces = repair.worked.values().map(|tries| tries.iter().flat_map(|t| t.evidence()).collect());
@@ -140,6 +142,7 @@ fn candidate(pool: &Pool<'_>, group: &Group<'_>, repair: &Repair<'_>, significan
         applies_when: applies_to_tool(group.tool),
         tier,
         support,
+        statistics: statistics.filter(|_| tier == Tier::Shown),
         evidence: evidence(pieces.collect()),
         probe: Probe::ErrorRepair {
             tool: group.tool.to_owned(),
@@ -151,6 +154,13 @@ fn candidate(pool: &Pool<'_>, group: &Group<'_>, repair: &Repair<'_>, significan
         first_seen,
         last_seen,
         author: "error-repair/1".to_owned(),
+    }
+}
+
+impl Repair<'_> {
+    /// Sessions in which it worked for each one in which it did not.
+    fn odds(&self) -> f64 {
+        self.worked.len() as f64 / self.failed.len() as f64
     }
 }
 
@@ -248,15 +258,13 @@ fn retried(pool: &Pool<'_>, group: &Group<'_>, config: &Config) -> Option<Candid
         kind: NoteKind::Pitfall,
         reason: "retry_unchanged".to_owned(),
         key: format!("{}|{}", group.tool, group.template),
-        title: format!("{tool} repeated unchanged fails again: {}", short(group.example(), 60)),
-        claim: format!(
-            "After {example}, {tool} was called again with the same arguments and failed again. {}",
-            tally(tier, &support)
-        ),
+        title: format!("{tool} repeated unchanged fails again: {}", code(&short(group.example(), 60))),
+        claim: format!("After {example}, {tool} was called again with the same arguments and failed again."),
         advice: None,
         applies_when: applies_to_tool(group.tool),
         tier,
         support,
+        statistics: None,
         evidence: evidence(found.into_values().collect()),
         probe: Probe::RetriedUnchanged { tool: group.tool.to_owned(), template: group.template.clone() },
         fact: None,

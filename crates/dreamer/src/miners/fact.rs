@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::normalise::words;
 use crate::pool::{Pool, evidence, tier_of_counts};
 use crate::prose::{is_name, is_negated, sentences};
-use crate::wording::{short, tally};
+use crate::wording::short;
 
 /// Distinct values of one attribute of a named thing, beyond which it is no lasting one.
 const NAMED_VALUES_MAX: usize = 3;
@@ -260,18 +260,20 @@ fn candidate(
         reason: "fact".to_owned(),
         key: format!("{subject}|{attribute}"),
         title: short(&format!("{name}: {value}"), 90),
-        claim: format!("{name}: {value}. {whose}{when}. {}", tally(tier, &support)),
+        claim: format!("{name}: {value}. {whose}{when}."),
         advice: None,
         applies_when: BTreeMap::new(),
         tier,
         support,
+        statistics: None,
         evidence: evidence(by_session.values().map(|of| of.iter().map(|a| a.evidence.clone()).collect()).collect()),
         probe: Probe::FactAsserted { subject: subject.clone(), attribute: attribute.clone(), value: (*value).clone() },
         fact: Some(Fact {
             subject: subject.clone(),
             attribute: attribute.clone(),
             value: (*value).clone(),
-            time: last,
+            // An agent that repeats what a user said long ago does not make it newer.
+            time: assertions().filter(|a| a.trust == trust).filter_map(|a| a.time).max(),
             trust,
             sessions: sessions.iter().map(|i| pool.sessions[*i].digest).collect(),
         }),

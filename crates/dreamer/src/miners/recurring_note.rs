@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::normalise;
 use crate::pool::{Pool, evidence, tier_of_counts};
 use crate::prose;
-use crate::wording::{short, tally};
+use crate::wording::short;
 
 #[allow(clippy::expect_used, reason = "constant patterns, compiled by every test of this file")]
 fn pattern(text: &str) -> Regex {
@@ -146,15 +146,15 @@ fn candidate(pool: &Pool<'_>, mut note: Vec<Statement<'_>>) -> Option<Candidate>
         key: names.into_iter().collect::<Vec<_>>().join(" "),
         title: short(&strip_label(heads[0]), 90),
         claim: format!(
-            "{} Noted by the agents {} independently. {}",
+            "{} Noted by the agents {} independently.",
             normalise::words(&text),
             crate::wording::list(&agents),
-            tally(tier, &support)
         ),
         advice: None,
         applies_when: BTreeMap::new(),
         tier,
         support,
+        statistics: None,
         evidence: evidence(pieces.into_values().collect()),
         probe: Probe::Noted { sentences: sentences.into_iter().collect() },
         fact: None,

@@ -9,7 +9,7 @@ use crate::analyse::Call;
 use crate::candidate::{Candidate, NoteKind, Probe};
 use crate::config::Config;
 use crate::pool::{Pool, evidence, tier_of_counts};
-use crate::wording::{code, count, tally};
+use crate::wording::{code, count};
 
 /// How many in a row make a loop.
 const TIMES_MIN: usize = 3;
@@ -45,15 +45,15 @@ fn candidate(pool: &Pool<'_>, tool: &str, runs: &BTreeMap<usize, &[Call]>) -> Ca
         key: tool.to_owned(),
         title: format!("{} is called over and over with the same arguments", code(tool)),
         claim: format!(
-            "{} was called {TIMES_MIN} or more times in a row with the same arguments; the longest run was {}. {}",
+            "{} was called {TIMES_MIN} or more times in a row with the same arguments; the longest run was {}.",
             code(tool),
             count(longest as u64, "call"),
-            tally(tier, &support)
         ),
         advice: None,
         applies_when: applies_to_tool(tool),
         tier,
         support,
+        statistics: None,
         evidence: evidence(runs.values().map(ends).collect()),
         probe: Probe::RepeatedCall { tool: tool.to_owned(), times: TIMES_MIN as u32 },
         fact: None,

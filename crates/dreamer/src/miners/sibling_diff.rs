@@ -13,14 +13,12 @@ use domain::transcript::Digest;
 
 use super::acts::{Act, Finding, acts, contrast, differences, distinct, in_words_of};
 use super::error::applies_to_tool;
-use crate::candidate::{CallDifference, Candidate, Difference, NoteKind, Probe};
+use crate::candidate::{CallDifference, Candidate, Difference, NoteKind, Probe, SIBLINGS_MAX, Statistics};
 use crate::config::Config;
 use crate::pool::{Pool, Task, evidence, tier_of_counts};
 use crate::stats::{Shuffler, Stratum, benjamini_hochberg, cochran_mantel_haenszel, permutation_p};
-use crate::wording::{code, count, short, tally};
+use crate::wording::{code, count, short};
 
-/// Sessions of one task that are compared; of more, the first by digest.
-const SIBLINGS_MAX: usize = 200;
 /// Differences that one episode tells.
 const TOLD_MAX: usize = 4;
 const PERMUTATIONS: u64 = 999;
@@ -125,11 +123,10 @@ fn episode(pool: &Pool<'_>, task: &Siblings<'_>) -> Option<Candidate> {
         format!("Task {}", task.task.key)
     };
     let claim = format!(
-        "{name}: {} compared with {}. {} {}",
+        "{name}: {} compared with {}. {}",
         count(failures, "failed session"),
         count(places(true).count() as u64, "successful one"),
         sentences.join(" "),
-        tally(Tier::Seen, &support)
     );
     let mut pieces: BTreeMap<usize, Vec<Evidence>> = BTreeMap::new();
     for (i, finding) in told.iter().flat_map(|(_, by)| by) {
@@ -150,6 +147,7 @@ fn episode(pool: &Pool<'_>, task: &Siblings<'_>) -> Option<Candidate> {
         applies_when: BTreeMap::from([("task".to_owned(), task.task.label.clone())]),
         tier: Tier::Seen,
         support,
+        statistics: None,
         evidence: evidence(pieces.into_values().collect()),
         probe: Probe::SiblingEpisode {
             task: task.task.key.clone(),
@@ -277,11 +275,17 @@ fn rules(pool: &Pool<'_>, tasks: &[Siblings<'_>], names: &[&CallDifference], con
         let strata: Vec<Stratum> = spread[kind].iter().map(|(t, stratum)| whole(&tasks[*t], *stratum)).collect();
         let separated = strata.iter().filter(|s| s.with_failed > 0 && s.with_succeeded == 0).count();
         let share = failed[kind].len() as f64 / (failed[kind].len() + against[kind]) as f64;
-        let is_shown = q <= config.q_max
-            && separated >= 2
-            && share >= FAILED_SHARE_MIN
-            && cochran_mantel_haenszel(&strata).odds_ratio >= ODDS_RATIO_MIN;
-        candidates.push(rule(pool, names[kind], std::mem::take(&mut failed[kind]), against[kind], separated, is_shown));
+        let odds_ratio = cochran_mantel_haenszel(&strata).odds_ratio;
+        let is_shown = q <= config.q_max && separated >= 2 && share >= FAILED_SHARE_MIN && odds_ratio >= ODDS_RATIO_MIN;
+        let statistics = Statistics::new(q, odds_ratio).filter(|_| is_shown);
+        candidates.push(rule(
+            pool,
+            names[kind],
+            std::mem::take(&mut failed[kind]),
+            against[kind],
+            separated,
+            statistics,
+        ));
     }
     candidates
 }
@@ -317,13 +321,13 @@ fn rule(
     failed: BTreeMap<usize, Vec<Evidence>>,
     against: usize,
     separated: usize,
-    is_shown: bool,
+    statistics: Option<Statistics>,
 ) -> Candidate {
     let sessions: BTreeSet<usize> = failed.keys().copied().collect();
     let support = pool.support(&sessions, against);
     let (first_seen, last_seen) = pool.first_and_last(&sessions);
     let counted = tier_of_counts(&support);
-    let tier = if is_shown && counted == Tier::Recurrent { Tier::Shown } else { counted };
+    let tier = if statistics.is_some() && counted == Tier::Recurrent { Tier::Shown } else { counted };
     let tool = code(&difference.tool);
     let argument = code(&difference.argument);
     let (what, advice) = match difference.difference {
@@ -346,14 +350,13 @@ fn rule(
     };
     let tasks = pool.tasks_among(&sessions) as u64;
     let claim = format!(
-        "{} over {} {what}. In {} no successful session shows this. {}",
+        "{} over {} {what}. In {} no successful session shows this.",
         count(support.sessions, "failed session"),
         count(tasks, "task"),
         match separated as u64 {
             n if n == tasks => "these".to_owned(),
             n => format!("{n} of them"),
         },
-        tally(tier, &support)
     );
     let kind = if difference.difference == Difference::Missing { NoteKind::Procedure } else { NoteKind::Pitfall };
     Candidate {
@@ -366,17 +369,25 @@ fn rule(
         applies_when: applies_to_tool(&difference.tool),
         tier,
         support,
+        statistics: statistics.filter(|_| tier == Tier::Shown),
         evidence: evidence(failed.into_values().collect()),
         probe: Probe::SiblingDiff {
             tool: difference.tool.clone(),
             difference: difference.difference,
             argument: difference.argument.clone(),
+            groups: groups(pool),
         },
         fact: None,
         first_seen,
         last_seen,
         author: "sibling-diff/1".to_owned(),
     }
+}
+
+/// The sessions of each task that was found by likeness.
+fn groups(pool: &Pool<'_>) -> Vec<Vec<Digest>> {
+    let found = pool.tasks.iter().filter(|task| task.key.is_empty() && task.members.len() > 1);
+    found.map(|task| task.members.iter().map(|i| pool.sessions[*i].digest).collect()).collect()
 }
 
 #[cfg(test)]

@@ -19,12 +19,12 @@ use domain::transcript::{Body, Digest, Event, EventActor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::candidate::{Candidate, NoteKind, Probe};
+use crate::candidate::{Candidate, NoteKind, Probe, Statistics};
 use crate::config::Config;
 use crate::normalise::{self, SLOT};
 use crate::pool::{Pool, evidence, tier_of_counts};
 use crate::stats::{benjamini_hochberg, deviation, ln_poisson_tail, median, median_deviation};
-use crate::wording::{code, count, duration, short, tally};
+use crate::wording::{code, count, duration, short};
 
 /// Lags below are one event in two lines.
 const LAG_MIN_S: f64 = 1.0;
@@ -393,17 +393,17 @@ fn candidate(pool: &Pool<'_>, timelines: &[Timeline], kinds: &[String], found: &
         title: format!("{then} follows {first} after about {}", duration(lag)),
         claim: format!(
             "{then} follows {first} after about {} (median; half of them within {} of it). {without}. Chance would show \
-             this in {:.1} sessions (q {}). {}",
+             this in {:.1} sessions (q {}).",
             duration(lag),
             duration(spread),
             found.expected,
             if q < 0.001 { "< 0.001".to_owned() } else { format!("{q:.3}") },
-            tally(tier, &support)
         ),
         advice,
         applies_when: BTreeMap::from([("event".to_owned(), short(&name(&kinds[found.first]), 80))]),
         tier,
         support,
+        statistics: Statistics::new(q, sessions.len() as f64 / found.expected).filter(|_| tier == Tier::Tested),
         evidence: evidence(pieces.into_values().collect()),
         probe: Probe::TimeLag {
             first: kinds[found.first].clone(),

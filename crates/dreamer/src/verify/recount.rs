@@ -65,7 +65,7 @@ impl<'a> Recount<'a> {
     pub fn support(&self, probe: &Probe) -> Support {
         let says: Vec<(Digest, Says)> = match probe {
             Probe::Store => Vec::new(),
-            Probe::SiblingDiff { tool, difference, argument } => {
+            Probe::SiblingDiff { tool, difference, argument, .. } => {
                 let wanted = CallDifference { tool: tool.clone(), difference: *difference, argument: argument.clone() };
                 self.siblings(|_| true, &BTreeSet::from([&wanted]), false)
             }
