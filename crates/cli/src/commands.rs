@@ -61,9 +61,7 @@ pub fn answer<T>(result: std::result::Result<tonic::Response<T>, tonic::Status>)
 
 /// A fresh request id, so that a repeated call has one outcome.
 fn request_id() -> String {
-    use domain::Ids as _;
-    let id = domain::id::DreamId::from_bytes(runtime::clock::SystemIds.fresh()).to_string();
-    id.replace(domain::id::DreamId::PREFIX, "cli_")
+    client::request_id(&runtime::clock::SystemIds)
 }
 
 /// Parses `key=value`.

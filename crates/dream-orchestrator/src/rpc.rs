@@ -1,12 +1,13 @@
 //! The gRPC handlers: convert, ask for a permit, call.
 
 use domain::access::Action;
-use domain::{Error, limits};
+use domain::limits;
 use futures_util::{Stream, StreamExt as _};
 use proto::convert::{change, dream as convert};
 use proto::dream as pb;
 use proto::dream::dream_service_server::{DreamService, DreamServiceServer};
 use runtime::auth::{principal, secret};
+use runtime::refusal::refuse;
 use std::pin::Pin;
 use tonic::{Request, Response, Status};
 
@@ -21,13 +22,6 @@ pub fn routes(orchestrator: &DreamOrchestrator) -> tonic::service::Routes {
         .max_decoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::GRPC_MESSAGE_BYTES_MAX);
     tonic::service::Routes::new(service)
-}
-
-fn refuse(error: Error) -> Status {
-    if let Some(cause) = error.private() {
-        tracing::error!(reason = error.reason(), cause, "a request failed");
-    }
-    proto::error::to_status(&error)
 }
 
 type Answer<T> = Result<Response<T>, Status>;

@@ -12,7 +12,6 @@ use proto::memory::access_service_server::AccessServiceServer;
 use proto::memory::history_service_server::HistoryServiceServer;
 use proto::memory::memory_service_server::MemoryServiceServer;
 use proto::memory::store_service_server::StoreServiceServer;
-use tonic::Status;
 use tonic::service::Routes;
 
 use crate::MemoryStore;
@@ -41,12 +40,6 @@ async fn permit(service: &MemoryStore, principal: &Principal, action: Action, st
     if !principal.sees_store(id) {
         return Err(absent());
     }
+    runtime::trace::store(id);
     principal.permit_store(action, id).audited(principal, action)
-}
-
-fn refuse(error: Error) -> Status {
-    if let Some(cause) = error.private() {
-        tracing::error!(reason = error.reason(), cause, "a request failed");
-    }
-    proto::error::to_status(&error)
 }

@@ -9,7 +9,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use crate::layer::{Around, Next, refuse, run};
-use crate::rpc;
+use crate::{refusal, rpc};
 
 /// Who calls. INTERNAL where the server was put together without authentication.
 pub fn principal<T>(request: &tonic::Request<T>) -> Result<Principal, Status> {
@@ -23,7 +23,7 @@ pub fn secret<T>(request: &tonic::Request<T>) -> Result<Secret, Status> {
 
 fn extension<T, E: Clone + Send + Sync + 'static>(request: &tonic::Request<T>) -> Result<E, Status> {
     let found = request.extensions().get::<E>().cloned();
-    found.ok_or_else(|| proto::error::to_status(&Error::internal("a handler runs without the authentication layer")))
+    found.ok_or_else(|| refusal::refuse(Error::internal("a handler runs without the authentication layer")))
 }
 
 #[derive(Clone)]
@@ -45,12 +45,7 @@ impl Around for Authenticate {
                 request.extensions_mut().insert(secret);
                 run(next, request).await
             }
-            Err(error) => {
-                if let Some(cause) = error.private() {
-                    tracing::error!(cause, "the credential could not be checked");
-                }
-                refuse(&error)
-            }
+            Err(error) => refuse(error),
         }
     }
 }

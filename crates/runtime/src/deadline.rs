@@ -27,7 +27,7 @@ impl Around for Deadline {
         };
         match tokio::time::timeout(wait, run(next, request)).await {
             Ok(response) => response,
-            Err(_) => refuse(&Error::new(
+            Err(_) => refuse(Error::new(
                 Kind::Deadline,
                 "DEADLINE",
                 format!(

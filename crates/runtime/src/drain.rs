@@ -32,7 +32,7 @@ impl Around for Drain {
         tokio::select! {
             biased;
             response = run(next, request) => response.map(|body| wrap(body, Ending::at(end))),
-            () = self.last_call.cancelled() => refuse(&stopping()),
+            () = self.last_call.cancelled() => refuse(stopping()),
         }
     }
 }
@@ -57,7 +57,7 @@ impl AroundBody for Ending {
         match http_body::Body::poll_frame(body, context) {
             Poll::Pending if self.end.as_mut().poll(context).is_ready() => {
                 self.is_over = true;
-                let trailers = refuse(&stopping()).into_parts().0.headers;
+                let trailers = refuse(stopping()).into_parts().0.headers;
                 Poll::Ready(Some(Ok(Frame::trailers(trailers))))
             }
             polled => polled,

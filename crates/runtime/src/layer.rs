@@ -14,6 +14,8 @@ use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt as _};
 
+use crate::refusal;
+
 pub type Next = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// What a layer does around the rest of the stack.
@@ -30,8 +32,8 @@ pub async fn run(next: Next, request: Request<Body>) -> Response<Body> {
 }
 
 /// A refusal, as a gRPC response.
-pub fn refuse(error: &domain::Error) -> Response<Body> {
-    proto::error::to_status(error).into_http()
+pub fn refuse(error: domain::Error) -> Response<Body> {
+    refusal::refuse(error).into_http()
 }
 
 #[derive(Debug, Clone)]

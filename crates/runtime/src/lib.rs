@@ -9,6 +9,7 @@ mod drain;
 mod layer;
 mod overload;
 mod panic;
+pub mod refusal;
 mod rpc;
 pub mod server;
 pub mod task;

@@ -36,7 +36,7 @@ impl Around for Overload {
                 "OVERLOADED",
                 "the service has as many open requests as it takes; come again in a moment",
             );
-            return refuse(&error.retry_after(RETRY_AFTER));
+            return refuse(error.retry_after(RETRY_AFTER));
         };
         run(next, request).await.map(|body| wrap(body, Place(permit)))
     }

@@ -23,7 +23,7 @@ impl Around for CatchPanic {
         let rpc = request.uri().path().to_owned();
         match AssertUnwindSafe(run(next, request)).catch_unwind().await {
             Ok(response) => response.map(|body| wrap(body, Guard { rpc, has_panicked: false })),
-            Err(panic) => refuse(&defect(&rpc, &*panic)),
+            Err(panic) => refuse(defect(&rpc, &*panic)),
         }
     }
 }
@@ -41,7 +41,7 @@ impl AroundBody for Guard {
         }
         catch_unwind(AssertUnwindSafe(|| http_body::Body::poll_frame(body, context))).unwrap_or_else(|panic| {
             self.has_panicked = true;
-            let trailers = refuse(&defect(&self.rpc, &*panic)).into_parts().0.headers;
+            let trailers = refuse(defect(&self.rpc, &*panic)).into_parts().0.headers;
             Poll::Ready(Some(Ok(Frame::trailers(trailers))))
         })
     }
@@ -49,6 +49,5 @@ impl AroundBody for Guard {
 
 fn defect(rpc: &str, panic: &(dyn Any + Send)) -> Error {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    tracing::error!(rpc, panic = words.unwrap_or("without words"), "a handler panicked");
-    Error::internal("a handler panicked")
+    Error::internal(format!("{rpc} panicked: {}", words.unwrap_or("without words")))
 }

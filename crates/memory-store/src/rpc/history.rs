@@ -6,9 +6,10 @@ use proto::convert::history;
 use proto::memory as pb;
 use proto::memory::history_service_server::HistoryService;
 use runtime::auth::principal;
+use runtime::refusal::refuse;
 use tonic::{Request, Response, Status};
 
-use super::{permit, refuse};
+use super::permit;
 use crate::MemoryStore;
 
 pub struct HistoryRpc(pub MemoryStore);

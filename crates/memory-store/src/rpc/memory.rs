@@ -10,9 +10,10 @@ use proto::convert::{memory, store_ref::to_store_ref};
 use proto::memory as pb;
 use proto::memory::memory_service_server::MemoryService;
 use runtime::auth::{principal, secret};
+use runtime::refusal::refuse;
 use tonic::{Request, Response, Status};
 
-use super::{permit, refuse};
+use super::permit;
 use crate::MemoryStore;
 use crate::watch::{Event, Renew};
 

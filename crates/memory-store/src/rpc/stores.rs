@@ -8,9 +8,10 @@ use proto::convert::{page, store, store_ref::to_store_ref};
 use proto::memory as pb;
 use proto::memory::store_service_server::StoreService;
 use runtime::auth::principal;
+use runtime::refusal::refuse;
 use tonic::{Request, Response, Status};
 
-use super::{permit, refuse};
+use super::permit;
 use crate::MemoryStore;
 use crate::access::audit::Audited;
 
