@@ -1,3 +1,5 @@
+//! What `access` promises, as tests.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `blame` promises, as tests.
+
 use proptest::prelude::*;
 
 use super::*;

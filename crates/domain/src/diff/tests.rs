@@ -1,3 +1,5 @@
+//! What `diff` promises, as tests.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `merge` promises, as tests.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

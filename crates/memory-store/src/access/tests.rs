@@ -1,3 +1,5 @@
+//! What `access` promises, as tests.
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,3 +1,5 @@
+//! What `blame` promises, as tests.
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 

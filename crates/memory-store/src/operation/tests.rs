@@ -1,3 +1,5 @@
+//! What `operation` promises, as tests.
+
 use super::insert_lines;
 
 #[test]

@@ -1,3 +1,5 @@
+//! What `record` promises, as tests.
+
 use super::*;
 
 fn time() -> Time {

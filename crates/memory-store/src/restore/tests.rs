@@ -1,3 +1,5 @@
+//! What `restore` promises, as tests.
+
 use std::collections::BTreeMap;
 
 use domain::commit::{ChangeKind, Operation, Revision};

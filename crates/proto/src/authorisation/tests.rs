@@ -1,3 +1,5 @@
+//! What `authorisation` promises, as tests.
+
 use std::fmt::Write as _;
 use std::path::Path;
 

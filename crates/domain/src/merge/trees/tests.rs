@@ -1,3 +1,5 @@
+//! What `trees` promises, as tests.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `time_lag` promises, as tests.
+
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;

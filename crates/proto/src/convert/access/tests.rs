@@ -1,3 +1,5 @@
+//! What `access` promises, as tests.
+
 use domain::Timestamp;
 use domain::id::{StoreId, WorkspaceId};
 

@@ -1,3 +1,5 @@
+//! What `history` promises, as tests.
+
 use domain::commit::ChangeKind;
 use domain::diff::{apply, diff_lines, unified};
 use domain::id::StoreId;
