@@ -1,6 +1,7 @@
 //! The gRPC handlers: convert, ask for a permit, call.
 
 mod access;
+mod governance;
 mod history;
 mod memory;
 mod stores;
@@ -9,6 +10,7 @@ use domain::access::{Action, Principal, StorePermit};
 use domain::store::StoreRef;
 use domain::{Error, Result, limits};
 use proto::memory::access_service_server::AccessServiceServer;
+use proto::memory::governance_service_server::GovernanceServiceServer;
 use proto::memory::history_service_server::HistoryServiceServer;
 use proto::memory::memory_service_server::MemoryServiceServer;
 use proto::memory::store_service_server::StoreServiceServer;
@@ -29,6 +31,7 @@ pub fn routes(service: &MemoryStore) -> Routes {
     Routes::new(bounded!(StoreServiceServer, stores::StoreRpc(service.clone())))
         .add_service(bounded!(MemoryServiceServer, memory::MemoryRpc(service.clone())))
         .add_service(bounded!(HistoryServiceServer, history::HistoryRpc(service.clone())))
+        .add_service(bounded!(GovernanceServiceServer, governance::GovernanceRpc(service.clone())))
         .add_service(bounded!(AccessServiceServer, access::AccessRpc(service.clone())))
 }
 

@@ -27,6 +27,12 @@ pub fn action(rpc_path: &str) -> Option<Action> {
         ("memory.v1.HistoryService", "Restore") => Action::StoreWrite,
         ("memory.v1.HistoryService", "Merge") => Action::StoreMerge,
 
+        ("memory.v1.GovernanceService", "Redact" | "GetRedaction" | "ListRedactions" | "ListAuditEvents") => {
+            Action::StoreAdminister
+        }
+        ("memory.v1.GovernanceService", "VerifyHistory" | "ExportStore") => Action::StoreRead,
+        ("memory.v1.GovernanceService", "ImportStore") => Action::StoreCreate,
+
         ("memory.v1.AccessService", "CreateToken" | "ListTokens" | "RevokeToken") => Action::TokenCreate,
         ("memory.v1.AccessService", "AttachSession") => Action::SessionAttach,
         ("memory.v1.AccessService", "GetAttachments") => Action::SessionRead,
