@@ -8,10 +8,10 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 
 # Static on the gnu target: no libc, loader or shell in the image, and name resolution still works.
 RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=target/static \
-    cargo build --release --bin reverie --target "$target"
+    cargo build --profile dist --bin reverie --target "$target"
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
-cp "target/static/$target/release/reverie" "$context/reverie"
+cp "target/static/$target/dist/reverie" "$context/reverie"
 if ldd "$context/reverie" >/dev/null 2>&1; then
     echo "the binary is not static" >&2
     exit 1

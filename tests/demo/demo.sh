@@ -94,7 +94,7 @@ run reverie cat team-sre:/INDEX.md
 
 step "9. Whose line is this? From a line of memory back to the events that prove it"
 run reverie blame team-sre:/checkout-db.md
-note=$(reverie grep "about 60 s|seconds" team-sre --files | head -1)
+note=$(reverie grep "after about 60 s" "team-sre:/patterns/**" --files | head -1)
 run reverie blame "$note" --evidence
 
 printf '\n%sThat was the whole way, in %s s.%s Next: README.md, or keep it running with: reverie up\n' "$bold" "$(($(date +%s) - started))" "$plain"

@@ -256,7 +256,7 @@ impl Principal {
         if action.writes_store() && reach.iter().all(|(_, access)| *access == Access::ReadOnly) {
             return Err(Error::denied(format!(
                 "store {store} is read-only for {}: ask for READ_WRITE access to it",
-                self.subject
+                self.actor().name()
             )));
         }
         Ok(StorePermit { workspace: self.workspace, store, actor: self.actor(), reach })
@@ -363,7 +363,7 @@ impl StorePermit {
             return Ok(());
         }
         self.check_read(path)?;
-        Err(Error::denied(format!("{path} is read-only for {}: ask for READ_WRITE access to it", self.actor.principal)))
+        Err(Error::denied(format!("{path} is read-only for {}: ask for READ_WRITE access to it", self.actor.name())))
     }
 
     pub fn check_reads_all(&self) -> Result<()> {

@@ -13,6 +13,13 @@ pub struct Actor {
     pub dream: String,
 }
 
+impl Actor {
+    /// What people call it: the agent where one acts, else the principal.
+    pub fn name(&self) -> &str {
+        if self.agent.is_empty() { &self.principal } else { &self.agent }
+    }
+}
+
 /// Which actors a listing is about. An empty field is no condition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActorFilter {

@@ -16,14 +16,20 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::cluster::{Running, answer, create_store, write};
 
-const SERVICES: [&str; 6] = [
-    "reverie.dream.v1.DreamService",
-    "reverie.memory.v1.AccessService",
-    "reverie.memory.v1.HistoryService",
-    "reverie.memory.v1.MemoryService",
-    "reverie.memory.v1.StoreService",
-    "reverie.transcript.v1.TranscriptService",
-];
+/// Every service of the contract, by its full name, as the protos say.
+fn services() -> Result<Vec<String>> {
+    let service = regex::Regex::new(r"(?m)^service (\w+) ")?;
+    let mut services = Vec::new();
+    for package in ["memory", "transcript", "dream"] {
+        let folder = format!("{}/../proto/reverie/{package}/v1", env!("CARGO_MANIFEST_DIR"));
+        for file in std::fs::read_dir(folder)? {
+            let text = std::fs::read_to_string(file?.path())?;
+            services.extend(service.captures_iter(&text).map(|c| format!("reverie.{package}.v1.{}", &c[1])));
+        }
+    }
+    assert!(services.len() >= 7, "{services:?}");
+    Ok(services)
+}
 
 /// A drain with only watches open takes far less; one that waits for them to end takes DRAIN_S.
 const DRAINED: Duration = Duration::from_secs(domain::limits::DRAIN_S / 2);
@@ -32,8 +38,8 @@ const DRAINED: Duration = Duration::from_secs(domain::limits::DRAIN_S / 2);
 async fn one_address_serves_every_service_and_says_so_to_anybody() -> Result<()> {
     let cluster = Running::start().await?;
     let channel = tonic::transport::Endpoint::from_shared(cluster.cluster.url())?.connect().await?;
-    for service in SERVICES {
-        let request = HealthCheckRequest { service: service.into() };
+    for service in services()? {
+        let request = HealthCheckRequest { service: service.clone() };
         let health = HealthClient::new(channel.clone()).check(request).await?.into_inner();
         assert_eq!(health.status, 1, "{service} serves");
     }
@@ -49,8 +55,8 @@ async fn one_address_serves_every_service_and_says_so_to_anybody() -> Result<()>
         }
         other => panic!("{other:?}"),
     };
-    for service in SERVICES {
-        assert!(listed.iter().any(|l| l == service), "{service} is not among {listed:?}");
+    for service in services()? {
+        assert!(listed.contains(&service), "{service} is not among {listed:?}");
     }
     Ok(())
 }

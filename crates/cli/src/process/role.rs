@@ -44,6 +44,7 @@ impl Role {
                 "reverie.memory.v1.StoreService",
                 "reverie.memory.v1.MemoryService",
                 "reverie.memory.v1.HistoryService",
+                "reverie.memory.v1.GovernanceService",
                 "reverie.memory.v1.AccessService",
             ],
             Role::TranscriptIngest => &["reverie.transcript.v1.TranscriptService"],
