@@ -6,9 +6,8 @@
 //! durable; whether the device keeps the old blocks is the device's affair, so give the epoch keys a
 //! folder on a volume where deletion is real.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::cover::Cover;
+use crate::durable::{make_folder, sync_folder, write_file};
 use crate::engine::{Error, Result};
 
 const MAGIC: &[u8] = b"reverie keyring v1";
@@ -51,7 +51,7 @@ impl Keyring {
     /// The same with the epoch keys in a folder of their own.
     pub fn open_split(folder: &Path, epoch_folder: &Path) -> Result<Keyring> {
         for folder in [folder, epoch_folder] {
-            fs::create_dir_all(folder).map_err(Error::failed)?;
+            make_folder(folder).map_err(Error::failed)?;
         }
         let mut files = Files { folder: folder.to_owned(), epoch_folder: epoch_folder.to_owned(), epoch: 0 };
         let state = match files.newest().map_err(Error::failed)? {
@@ -162,8 +162,8 @@ impl Files {
             .encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: &epoch.to_be_bytes() })
             .map_err(|e| Error::failed(e.to_string()))?;
         // The key first: a keyring without its key is no epoch, a key without its keyring neither.
-        write_durably(&self.epoch_key(epoch), &[key.as_slice()]).map_err(Error::failed)?;
-        write_durably(&self.keyring(epoch), &[MAGIC, &nonce, &sealed]).map_err(Error::failed)?;
+        write_file(&self.epoch_key(epoch), &[key.as_slice()]).map_err(Error::failed)?;
+        write_file(&self.keyring(epoch), &[MAGIC, &nonce, &sealed]).map_err(Error::failed)?;
         self.epoch = epoch;
         self.destroy_all_but(epoch).map_err(Error::failed)
     }
@@ -189,25 +189,6 @@ fn epochs(folder: &Path, prefix: &str, suffix: &str) -> io::Result<Vec<u64>> {
         found.extend(number);
     }
     Ok(found)
-}
-
-/// Writes a file that only its owner may read: whole and on the disk, or not at all.
-pub(crate) fn write_durably(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    sync_folder(folder)
-}
-
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {

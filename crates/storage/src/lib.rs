@@ -7,6 +7,7 @@
 #[allow(clippy::expect_used, reason = "a test suite")]
 pub mod conformance;
 mod cover;
+pub mod durable;
 pub mod engine;
 pub mod keyring;
 pub mod sled;

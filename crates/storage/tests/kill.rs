@@ -1,5 +1,5 @@
-//! kill -9: a real process is killed at random moments under load, and nothing that it acknowledged is
-//! lost. REVERIE_KILL_ROUNDS asks for more rounds than the 30 of `make test`.
+//! kill -9: a real process is killed at random moments under load, with commits of the largest size
+//! among it, and nothing that it acknowledged is lost. REVERIE_KILL_ROUNDS asks for other than 20 rounds.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
@@ -18,10 +18,15 @@ use tempfile::TempDir;
 
 const WRITERS: u8 = 8;
 const CACHE_BYTES: u64 = 8 << 20;
+/// Tells of the maximal commits, which all write the same keys.
+const MAXIMAL: u8 = WRITERS;
+/// Values of a maximal commit, and bytes of each: 8 MiB.
+const MAXIMAL_VALUES: u16 = 1_000;
+const MAXIMAL_BYTES: usize = 8_388;
 /// Set in the child: the folder to write to.
 const CHILD: &str = "REVERIE_KILL_CHILD";
 /// The longest that a child lives, in milliseconds. Short lives end inside `open`.
-const LIFE_MS: u64 = 350;
+const LIFE_MS: u64 = 500;
 
 fn key(writer: u8, n: u64, part: u8) -> Vec<u8> {
     [&[1, writer][..], &n.to_be_bytes(), &[part]].concat()
@@ -45,9 +50,27 @@ async fn write(vault: Vault, writer: u8, from: u64) {
             Err(Error::Closed) => return,
             Err(error) => panic!("{error}"),
         }
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{writer} {n}").and_then(|()| out.flush()).expect("the parent reads");
+        tell(writer, n);
     }
+}
+
+fn tell(writer: u8, n: u64) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{writer} {n}").and_then(|()| out.flush()).expect("the parent reads");
+}
+
+fn maximal_value(n: u64, i: u16) -> Vec<u8> {
+    [&n.to_be_bytes()[..], &[n as u8 ^ i as u8; MAXIMAL_BYTES - 8]].concat()
+}
+
+/// One maximal commit over the one before it.
+async fn write_maximal(vault: Vault, n: u64) {
+    let mut batch = vault.batch();
+    for i in 0..MAXIMAL_VALUES {
+        batch.put([&[2][..], &i.to_be_bytes()].concat(), &maximal_value(n, i)).expect("sealed");
+    }
+    vault.commit(batch).await.expect("committed");
+    tell(MAXIMAL, n);
 }
 
 /// What is there: for each writer how many whole batches, all of them from 0 on.
@@ -63,6 +86,13 @@ async fn check(vault: &Vault) -> BTreeMap<u8, u64> {
         }
         counts.insert(writer, rows.len() as u64 / 2);
     }
+    let rows = vault.scan(Range::prefix(&[2]), usize::MAX, Direction::Ascending).await.expect("a scan");
+    let next = rows.first().map_or(0, |(_, r)| u64::from_be_bytes(r.value()[..8].try_into().expect("8 bytes")) + 1);
+    assert!(rows.is_empty() || rows.len() == usize::from(MAXIMAL_VALUES), "a part of a maximal commit is there");
+    for (i, (_, record)) in rows.iter().enumerate() {
+        assert!(record.value().as_ref() == maximal_value(next - 1, i as u16), "two maximal commits are mixed");
+    }
+    counts.insert(MAXIMAL, next);
     counts
 }
 
@@ -78,8 +108,9 @@ async fn child() {
     let vault = reverie_storage::open(Path::new(&folder), CACHE_BYTES).await.expect("opens after every kill");
     let counts = check(&vault).await;
     let mut writers = tokio::task::JoinSet::new();
-    for (writer, from) in counts {
-        writers.spawn(write(vault.clone(), writer, from));
+    writers.spawn(write_maximal(vault.clone(), counts[&MAXIMAL]));
+    for writer in 0..WRITERS {
+        writers.spawn(write(vault.clone(), writer, counts[&writer]));
     }
     writers.join_all().await;
 }
@@ -87,7 +118,7 @@ async fn child() {
 #[test]
 #[allow(clippy::disallowed_methods, reason = "the rounds are the caller's choice; the life of a child is a time")]
 fn nothing_acknowledged_is_lost_by_a_kill() {
-    let rounds: u32 = std::env::var("REVERIE_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(30);
+    let rounds: u32 = std::env::var("REVERIE_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let seed: u64 = std::env::var("REVERIE_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     println!("{rounds} rounds, REVERIE_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
@@ -126,7 +157,9 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
     });
     let acknowledged = acknowledged.lock().unwrap().clone();
     let total: u64 = acknowledged.values().sum();
-    println!("{total} batches acknowledged, {} there", counts.values().sum::<u64>());
+    let maximal = acknowledged.get(&MAXIMAL).copied().unwrap_or(0);
+    println!("{total} batches acknowledged, {} there, {maximal} of them maximal", counts.values().sum::<u64>());
+    assert!(maximal > 0, "no maximal commit was acknowledged");
     assert!(total > u64::from(rounds), "too few commits for the kills to mean anything");
     for (writer, n) in acknowledged {
         assert!(counts[&writer] >= n, "writer {writer}: {n} acknowledged, {} there", counts[&writer]);

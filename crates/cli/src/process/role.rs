@@ -95,6 +95,5 @@ pub async fn open(role: Role, config: &Config, admin: &AdminToken, shutdown: Can
 }
 
 async fn vault(folder: &Path, cache_mib: u64) -> Result<Vault> {
-    std::fs::create_dir_all(folder)?;
     Ok(storage::open(folder, cache_mib << 20).await?)
 }

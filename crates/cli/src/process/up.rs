@@ -56,7 +56,7 @@ impl Cluster {
     /// Starts every service, and returns when each says over the network that it serves.
     pub async fn start(options: Options) -> Result<Cluster> {
         let Options { data, port_base } = options;
-        fs::create_dir_all(&data).with_context(|| format!("making {}", data.display()))?;
+        storage::durable::make_folder(&data).with_context(|| format!("making {}", data.display()))?;
         let lock = lock(&data)?;
         let shutdown = CancellationToken::new();
         let base = bind(port_base, 0).await?;

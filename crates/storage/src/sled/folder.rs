@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::durable::{make_folder, sync_folder, write_file};
 use crate::engine::{Error, Result};
-use crate::keyring::{sync_folder, write_durably};
 use crate::sled::failed;
 
 /// The file that says what the folder holds.
@@ -55,7 +55,7 @@ pub fn open(folder: &Path, cache_bytes: u64) -> Result<sled::Db> {
 /// Makes the database beside its place and moves it there when all of it is on the disk.
 fn create(folder: &Path, cache_bytes: u64) -> Result<()> {
     let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(Error::failed)?;
+    make_folder(parent).map_err(Error::failed)?;
     let mut new = folder.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
@@ -65,7 +65,7 @@ fn create(folder: &Path, cache_bytes: u64) -> Result<()> {
     let database = open_sled(&new, cache_bytes)?;
     database.flush().map_err(failed)?;
     drop(database);
-    write_durably(&new.join(FORMAT_FILE), &[FORMAT.as_bytes()]).map_err(Error::failed)?;
+    write_file(&new.join(FORMAT_FILE), &[FORMAT.as_bytes()]).map_err(Error::failed)?;
     sync_all(&new).and_then(|()| fs::rename(&new, folder)).and_then(|()| sync_folder(parent)).map_err(Error::failed)
 }
 
