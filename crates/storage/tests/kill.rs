@@ -25,8 +25,9 @@ const MAXIMAL_VALUES: u16 = 1_000;
 const MAXIMAL_BYTES: usize = 8_388;
 /// Set in the child: the folder to write to.
 const CHILD: &str = "REVERIE_KILL_CHILD";
-/// The longest that a child lives, in milliseconds. Short lives end inside `open`.
-const LIFE_MS: u64 = 500;
+/// The longest that a child lives, in milliseconds: most end inside `open` or soon after, and every
+/// third has the time for a maximal commit.
+const LIFE_MS: [u64; 3] = [200, 500, 3_000];
 
 fn key(writer: u8, n: u64, part: u8) -> Vec<u8> {
     [&[1, writer][..], &n.to_be_bytes(), &[part]].concat()
@@ -124,7 +125,7 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
     let mut rng = StdRng::seed_from_u64(seed);
     let folder = TempDir::new().unwrap();
     let acknowledged = Arc::new(std::sync::Mutex::new(BTreeMap::<u8, u64>::new()));
-    for _ in 0..rounds {
+    for round in 0..rounds as usize {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["child", "--exact", "--nocapture", "--quiet"])
             .env(CHILD, folder.path())
@@ -145,7 +146,7 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
                 }
             }
         });
-        std::thread::sleep(Duration::from_millis(rng.random_range(5..LIFE_MS)));
+        std::thread::sleep(Duration::from_millis(rng.random_range(5..LIFE_MS[round % 3])));
         child.kill().unwrap();
         child.wait().unwrap();
         reader.join().unwrap();
