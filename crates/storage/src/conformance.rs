@@ -29,7 +29,7 @@ fn put(key: &str, value: &str) -> Write {
 }
 
 fn batch(conditions: Vec<Condition>, writes: Vec<Write>) -> Batch {
-    Batch { conditions, writes }
+    Batch { conditions, writes, ..Batch::default() }
 }
 
 async fn get(engine: &dyn Engine, key: &str) -> Option<Bytes> {

@@ -5,8 +5,11 @@
 
 use std::fmt;
 use std::ops::Bound;
+use std::path::Path;
 
 use bytes::Bytes;
+
+pub use crate::moment::Moment;
 
 pub type Key = Bytes;
 pub type Value = Bytes;
@@ -27,6 +30,14 @@ pub trait Engine: Send + Sync + 'static {
     /// is unknown: read again to find out.
     async fn commit(&self, batch: Batch) -> Result<()>;
 
+    /// A walk over all rows, for backups and scrubs. Commits go on meanwhile.
+    ///
+    /// # Errors
+    /// Failed where the engine has its own ways to do both.
+    fn walk(&self) -> Result<Box<dyn Walk>> {
+        Err(Error::failed(format!("{} has no walks", self.name())))
+    }
+
     /// The engine's clock, for leases only: replicas that share an engine agree on it.
     fn now(&self) -> jiff::Timestamp;
 
@@ -34,11 +45,40 @@ pub trait Engine: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 }
 
+/// A walk over all rows in key order that ends in the state of one moment, the last: `Slice::changed`
+/// has what commits have changed behind it.
+#[async_trait::async_trait]
+pub trait Walk: Send {
+    /// The next slice; the last has an `end`, and nothing comes after it.
+    async fn next(&mut self) -> Result<Slice>;
+}
+
+/// A part of a walk.
+#[derive(Debug, Default)]
+pub struct Slice {
+    /// Changes to rows that the walk has passed, in their order: to be applied before `rows`.
+    pub changed: Vec<Write>,
+    /// The next rows; Err where one cannot be read.
+    pub rows: Vec<(Key, Result<Value>)>,
+    pub end: Option<End>,
+}
+
+/// What a walk has come to.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// The state that the walk has seen.
+    pub moment: Moment,
+    /// Whether the rows that were there are those that were committed: none is missing, none is older.
+    pub agrees: bool,
+}
+
 /// Conditions and writes that stand or fall together. A key may be written once.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     pub conditions: Vec<Condition>,
     pub writes: Vec<Write>,
+    /// The batch is made to take less room: it may use what is kept free on a full disk.
+    pub makes_room: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -125,6 +165,15 @@ pub enum Error {
 impl Error {
     pub fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::Failed(cause.into())
+    }
+
+    /// What went wrong with a file.
+    pub(crate) fn at(path: &Path, error: std::io::Error) -> Error {
+        let words = format!("{}: {error}", path.display());
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Error::Full(words),
+            _ => Error::failed(words),
+        }
     }
 }
 

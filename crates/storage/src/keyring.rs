@@ -61,6 +61,14 @@ impl Keyring {
                 files.destroy_all_but(epoch).map_err(Error::failed)?;
                 state
             }
+            None if files.has_any().map_err(Error::failed)? => {
+                return Err(Error::Corrupt(format!(
+                    "{}: no keyring has the key of its epoch in {}. Put both back as they were, or restore the folder \
+                     from a backup with its keys: without them no record can be read",
+                    files.folder.display(),
+                    files.epoch_folder.display()
+                )));
+            }
             None => {
                 let state = State::fresh()?;
                 files.rotate(&state)?;
@@ -68,6 +76,11 @@ impl Keyring {
             }
         };
         Ok(Keyring { state: RwLock::new(state), files: Some(Mutex::new(files)) })
+    }
+
+    /// Whether a folder holds a keyring, or a part of one.
+    pub fn exists(folder: &Path) -> bool {
+        epochs(folder, "keyring.", "").is_ok_and(|epochs| !epochs.is_empty())
     }
 
     /// A keyring that is gone with the process, for tests.
@@ -137,11 +150,24 @@ impl Files {
         Ok(epochs.into_iter().filter(|&e| self.epoch_key(e).exists()).max())
     }
 
+    /// Whether there is a keyring, or a key older than the first that a fresh one would write.
+    fn has_any(&self) -> io::Result<bool> {
+        let keys = epochs(&self.epoch_folder, "epoch.", ".key")?;
+        Ok(!epochs(&self.folder, "keyring.", "")?.is_empty() || keys.iter().any(|&e| e > 1))
+    }
+
     fn read(&self) -> Result<State> {
-        let key = Zeroizing::new(fs::read(self.epoch_key(self.epoch)).map_err(Error::failed)?);
-        let file = fs::read(self.keyring(self.epoch)).map_err(Error::failed)?;
-        let damaged =
-            || Error::Corrupt(format!("{} does not open with its epoch's key", self.keyring(self.epoch).display()));
+        let (key, file) = (self.epoch_key(self.epoch), self.keyring(self.epoch));
+        let damaged = || {
+            Error::Corrupt(format!(
+                "{}: it does not open with {}; one of them is damaged. Restore the folder from a backup with its keys: \
+                 without them no record can be read",
+                file.display(),
+                key.display()
+            ))
+        };
+        let key = Zeroizing::new(fs::read(&key).map_err(|e| Error::at(&key, e))?);
+        let file = fs::read(&file).map_err(|e| Error::at(&file, e))?;
         let sealed = file.strip_prefix(MAGIC).ok_or_else(damaged)?;
         let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES).ok_or_else(damaged)?;
         let cipher = XChaCha20Poly1305::new_from_slice(&key).map_err(|_| damaged())?;

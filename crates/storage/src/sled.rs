@@ -7,38 +7,75 @@
 //!
 //! Nobody reads what is not yet durable: between transaction and fsync a get is answered from the
 //! values that the batch replaces, and a scan waits.
+//!
+//! Beside the rows stands the moment: how many commits and rows, and the digest of all rows, written in
+//! each transaction. With the high-water mark it tells a whole database from one that has lost something.
 
 mod commit;
 mod folder;
+mod keeper;
+mod mark;
 mod pieces;
+mod room;
+mod walk;
 
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use self::commit::{Committer, InFlight, Job};
+use self::keeper::Keeper;
+use self::mark::Mark;
 use self::pieces::Prepared;
-use crate::engine::{Batch, Direction, Engine, Error, Key, Range, Result, Value};
+use self::room::Room;
+use self::walk::{SledWalk, Walks};
+use crate::engine::{Batch, Direction, Engine, Error, Key, Range, Result, Value, Walk};
+use crate::limits::{BALLAST_BYTES, CACHE_BYTES_DEFAULT, FREE_BYTES_MIN, QUEUE_MAX};
+use crate::moment::Moment;
 
-/// Batches that may wait for the committer; more wait in `commit`.
-const QUEUE_MAX: usize = 4_096;
+/// How a database is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// sled's page cache; the process takes two to three times that at its peak.
+    pub cache_bytes: u64,
+    /// The file that is given up when the disk is full; 0 for none.
+    pub ballast_bytes: u64,
+    /// Free bytes of the disk below which only what makes room is written.
+    pub free_bytes_min: u64,
+}
 
-/// Opens the database in a folder, and makes it where there is none. `cache_bytes` bounds sled's page
-/// cache; the process takes two to three times that at its peak.
+impl Default for Options {
+    fn default() -> Options {
+        Options { cache_bytes: CACHE_BYTES_DEFAULT, ballast_bytes: BALLAST_BYTES, free_bytes_min: FREE_BYTES_MIN }
+    }
+}
+
+/// Opens the database in a folder, and makes it where there is none. Beside the folder stand its
+/// high-water mark, `FOLDER.mark`, and its ballast, `FOLDER.ballast`.
 ///
 /// # Errors
-/// Failed where another process has the folder, Corrupt where what is in it does not open.
-pub fn open(folder: &Path, cache_bytes: u64) -> Result<Arc<dyn Engine>> {
-    let database = folder::open(folder, cache_bytes)?;
-    let rows = database.open_tree("rows").map_err(failed)?;
-    let pieces = database.open_tree("pieces").map_err(failed)?;
-    let shared = Arc::new(Shared { rows, pieces, in_flight: InFlight::default(), gate: RwLock::new(()) });
+/// Failed where another process has the folder, Corrupt where what is in it does not open or is not all
+/// that was acknowledged, Full where the disk is.
+pub fn open(folder: &Path, options: Options) -> Result<Arc<dyn Engine>> {
+    let room = Room::new(folder, options.ballast_bytes, options.free_bytes_min);
+    room.make();
+    let folder::Opened { database, rows, pieces, moments, moment } = folder::open(folder, options.cache_bytes)?;
+    let mark = Mark::open(folder, moment).map_err(|e| Error::at(&mark::path(folder), e))?;
+    let keeper = Keeper::start(mark.file().map_err(Error::failed)?, room.clone()).map_err(Error::failed)?;
+    let shared = Arc::new(Shared {
+        rows,
+        pieces,
+        in_flight: InFlight::default(),
+        gate: RwLock::new(()),
+        moment: Mutex::new(moment),
+        walks: Walks::default(),
+    });
     let (sender, jobs) = mpsc::channel(QUEUE_MAX);
-    let committer = Committer::new(database, folder, shared.clone(), jobs)?;
+    let committer = Committer::new(database, moments, folder, shared.clone(), jobs, room, mark, keeper)?;
     let thread = std::thread::Builder::new()
         .name("storage-commit".into())
         .spawn(move || committer.run())
@@ -60,6 +97,9 @@ struct Shared {
     in_flight: InFlight,
     /// Held for writing from transaction to fsync: scans wait for it.
     gate: RwLock<()>,
+    /// The durable state. Changes only while the gate is held for writing.
+    moment: Mutex<Moment>,
+    walks: Walks,
 }
 
 #[async_trait::async_trait]
@@ -76,10 +116,15 @@ impl Engine for Sled {
 
     async fn commit(&self, batch: Batch) -> Result<()> {
         let (answer, outcome) = oneshot::channel();
-        let job = Job { conditions: batch.conditions, writes: Prepared::all(batch.writes)?, answer };
+        let Batch { conditions, writes, makes_room } = batch;
+        let job = Job { conditions, writes: Prepared::all(writes)?, makes_room, answer };
         let sender = self.sender.as_ref().ok_or(Error::Closed)?;
         sender.send(job).await.map_err(|_| Error::Closed)?;
         outcome.await.map_err(|_| Error::Closed)?
+    }
+
+    fn walk(&self) -> Result<Box<dyn Walk>> {
+        Ok(Box::new(SledWalk::new(self.shared.clone())))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the engine's clock")]
@@ -103,6 +148,10 @@ impl Drop for Sled {
 }
 
 impl Shared {
+    fn moment(&self) -> Moment {
+        *self.moment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self, key: &Key) -> Result<Option<Value>> {
         loop {
             let before = self.in_flight.read();
@@ -121,7 +170,7 @@ impl Shared {
         if crate::volatile::is_empty(&range) {
             return Ok(Vec::new());
         }
-        let _gate = self.gate.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let bound = |b: Bound<Key>| match b {
             Bound::Included(k) => Bound::Included(k.to_vec()),
             Bound::Excluded(k) => Bound::Excluded(k.to_vec()),
@@ -146,7 +195,11 @@ impl Shared {
 }
 
 async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(read).await.map_err(Error::failed)?
+    // sled panics on some kinds of damage.
+    tokio::task::spawn_blocking(read).await.map_err(|e| match e.is_panic() {
+        true => Error::Corrupt("sled gave up reading: restore the folder from a backup".into()),
+        false => Error::Closed,
+    })?
 }
 
 fn failed(error: sled::Error) -> Error {

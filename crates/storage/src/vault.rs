@@ -14,6 +14,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use crate::cover::SERIAL_BITS;
 use crate::engine::{Batch, Condition, Direction, Engine, Error, Key, Range, Result, Write};
 use crate::keyring::{Keyring, random};
+use crate::scrub::Scrub;
 
 const FORMAT: u8 = 1;
 const SERIAL_END: usize = 9;
@@ -26,6 +27,8 @@ const OWN: u8 = 0;
 const SERIALS_KEY: &[u8] = &[OWN, b's'];
 /// Erasures that have begun: `OWN, 'e', id` holds serials, big-endian u64 each, not sealed.
 const ERASURES: &[u8] = &[OWN, b'e'];
+/// A record that only the database's own keyring opens.
+const KEYRING_KEY: &[u8] = &[OWN, b'k'];
 /// Serials claimed at once: a claim is a commit, and what is left of a block at the end is lost.
 const BLOCK: u64 = 1 << 20;
 
@@ -72,8 +75,16 @@ impl Vault {
     pub async fn open(engine: Arc<dyn Engine>, keyring: Keyring) -> Result<Vault> {
         let (serials, claiming) = (Mutex::new(0..0), tokio::sync::Mutex::default());
         let vault = Vault(Arc::new(Inner { engine, keyring, serials, claiming }));
+        let own = vault.get(KEYRING_KEY).await.map_err(|_| {
+            Error::Corrupt("the keyring is not the one that the database was written with: put back its own".into())
+        })?;
         vault.finish_erasures().await?;
         vault.claim_block().await?;
+        if own.is_none() {
+            let mut batch = vault.batch();
+            batch.put(KEYRING_KEY, b"the keyring of this database")?;
+            vault.commit(batch).await?;
+        }
         Ok(vault)
     }
 
@@ -109,7 +120,7 @@ impl Vault {
     /// Deletes rows and destroys their data keys: no value that they ever had can be read again, here
     /// or in a copy of the database. Rows that are absent are passed over.
     pub async fn erase(&self, keys: Vec<Key>) -> Result<Erasure> {
-        let mut batch = Batch::default();
+        let mut batch = Batch { makes_room: true, ..Batch::default() };
         let mut serials = Vec::new();
         for key in keys {
             let Some(sealed) = self.0.engine.get(&key).await? else { continue };
@@ -129,6 +140,11 @@ impl Vault {
         Ok(Erasure { rows, epoch: self.0.keyring.epoch() })
     }
 
+    /// Begins a scrub: every record is read and opened, and their sum compared with what it must be.
+    pub fn scrub(&self) -> Result<Scrub> {
+        Ok(Scrub::new(self.clone(), self.0.engine.walk()?))
+    }
+
     /// The engine's clock, for leases.
     pub fn now(&self) -> jiff::Timestamp {
         self.0.engine.now()
@@ -146,7 +162,8 @@ impl Vault {
         let vault = self.clone();
         let erased = tokio::task::spawn_blocking(move || vault.0.keyring.erase(&serials)).await;
         erased.map_err(Error::failed)??;
-        self.0.engine.commit(Batch { conditions: Vec::new(), writes: vec![Write::Delete(intent)] }).await
+        let writes = vec![Write::Delete(intent)];
+        self.0.engine.commit(Batch { writes, makes_room: true, ..Batch::default() }).await
     }
 
     /// Claims the next block of serials by a commit, so that no two processes ever share one.
@@ -170,7 +187,7 @@ impl Vault {
                 None => Condition::Absent(key.clone()),
             };
             let write = Write::Put(key, Bytes::copy_from_slice(&end.to_be_bytes()));
-            match self.0.engine.commit(Batch { conditions: vec![condition], writes: vec![write] }).await {
+            match self.0.engine.commit(claim(condition, write)).await {
                 Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
                 Ok(()) => {
@@ -204,6 +221,23 @@ impl Vault {
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&cipher_text);
         Ok(Record { plain: Bytes::copy_from_slice(plain), sealed: sealed.into() })
+    }
+
+    /// Whether the bytes that the engine has at a key now are whole; None where there are none any more.
+    pub(crate) async fn is_whole(&self, key: &[u8]) -> Option<Result<()>> {
+        match self.0.engine.get(key).await {
+            Ok(None) => None,
+            Ok(Some(sealed)) => Some(self.check(key, sealed)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Whether a record opens. The vault's own rows are not all sealed.
+    pub(crate) fn check(&self, key: &[u8], sealed: Bytes) -> Result<()> {
+        match key.first() {
+            Some(&OWN) if key != KEYRING_KEY => Ok(()),
+            _ => self.unseal(key, sealed).map(drop),
+        }
     }
 
     fn unseal(&self, key: &[u8], sealed: Bytes) -> Result<Record> {
@@ -255,6 +289,11 @@ impl VaultBatch {
         self.batch.writes.push(Write::Delete(key.into()));
     }
 
+    /// The batch is made to take less room: a full disk does not keep it from being written.
+    pub fn makes_room(&mut self) {
+        self.batch.makes_room = true;
+    }
+
     pub fn is_empty(&self) -> bool {
         self.batch.writes.is_empty() && self.batch.conditions.is_empty()
     }
@@ -271,6 +310,11 @@ impl VaultBatch {
     }
 }
 
+/// Made on a full disk as well: whoever makes room must be able to open the vault first.
+fn claim(condition: Condition, write: Write) -> Batch {
+    Batch { conditions: vec![condition], writes: vec![write], makes_room: true }
+}
+
 fn serial_of(sealed: &[u8]) -> Result<u64> {
     let damaged = |why: &str| Error::Corrupt(format!("a record {why}"));
     if sealed.len() < NONCE_END + TAG_BYTES {
@@ -282,6 +326,6 @@ fn serial_of(sealed: &[u8]) -> Result<u64> {
     Ok(u64::from_be_bytes(sealed[1..SERIAL_END].try_into().map_err(|_| damaged("is too short"))?))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -2,13 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::engine::{Batch, Direction, Engine, Error, Key, Range, Result, Value, Write};
+use crate::engine::{Batch, Direction, End, Engine, Error, Key, Range, Result, Slice, Value, Walk, Write};
+use crate::moment::{Moment, value_hash};
 
 #[derive(Debug, Default)]
 pub struct Volatile {
     rows: RwLock<BTreeMap<Key, Value>>,
+    commits: AtomicU64,
+}
+
+/// All rows of one moment: in memory a copy is the simplest walk.
+struct Copied(Vec<(Key, Value)>, u64);
+
+#[async_trait::async_trait]
+impl Walk for Copied {
+    async fn next(&mut self) -> Result<Slice> {
+        let mut moment = Moment { commits: self.1, ..Moment::default() };
+        for (key, value) in &self.0 {
+            moment.change(key, None, Some(value_hash(value)));
+        }
+        let rows = std::mem::take(&mut self.0).into_iter().map(|(key, value)| (key, Ok(value))).collect();
+        Ok(Slice { rows, changed: Vec::new(), end: Some(End { moment, agrees: true }) })
+    }
 }
 
 impl Volatile {
@@ -43,6 +61,7 @@ impl Engine for Volatile {
         if !failed.is_empty() {
             return Err(Error::Conflict(failed));
         }
+        self.commits.fetch_add(1, Ordering::Relaxed);
         for write in batch.writes {
             match write {
                 Write::Put(key, value) => rows.insert(key, value),
@@ -50,6 +69,12 @@ impl Engine for Volatile {
             };
         }
         Ok(())
+    }
+
+    fn walk(&self) -> Result<Box<dyn Walk>> {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        let copied = rows.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        Ok(Box::new(Copied(copied, self.commits.load(Ordering::Relaxed))))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the engine's clock")]

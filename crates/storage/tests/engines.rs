@@ -9,10 +9,14 @@ use reverie_storage::conformance::{self, Step};
 use reverie_storage::engine::{Direction, Engine, Error, Range};
 use reverie_storage::keyring::Keyring;
 use reverie_storage::volatile::Volatile;
-use reverie_storage::{Vault, sled};
+use reverie_storage::{Options, Vault, sled};
 use tempfile::TempDir;
 
 const CACHE_BYTES: u64 = 8 << 20;
+
+fn options() -> Options {
+    Options { cache_bytes: CACHE_BYTES, ballast_bytes: 0, ..Options::default() }
+}
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap()
@@ -29,7 +33,7 @@ fn the_sled_engine_conforms() {
     let next = std::sync::atomic::AtomicU32::new(0);
     let open = || {
         let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        sled::open(&folders.path().join(n.to_string()), CACHE_BYTES).unwrap()
+        sled::open(&folders.path().join(n.to_string()), options()).unwrap()
     };
     runtime().block_on(conformance::run(open));
 }
@@ -48,7 +52,7 @@ proptest! {
         let folder = TempDir::new().unwrap();
         runtime().block_on(async {
             conformance::agrees_with_a_map(&*Volatile::new(), &steps).await;
-            conformance::agrees_with_a_map(&*sled::open(&folder.path().join("db"), CACHE_BYTES).unwrap(), &steps).await;
+            conformance::agrees_with_a_map(&*sled::open(&folder.path().join("db"), options()).unwrap(), &steps).await;
         });
     }
 }
@@ -73,9 +77,9 @@ async fn what_sled_has_acknowledged_is_there_after_a_reopen() {
 async fn a_folder_of_another_format_or_in_use_is_refused_in_words() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("db");
-    drop(sled::open(&path, CACHE_BYTES).unwrap());
+    drop(sled::open(&path, options()).unwrap());
     std::fs::write(path.join("FORMAT"), "reverie storage 99\n").unwrap();
-    let refused = sled::open(&path, CACHE_BYTES).map(drop).unwrap_err();
+    let refused = sled::open(&path, options()).map(drop).unwrap_err();
     let words = format!("{refused:?}");
     assert!(words.contains("reverie storage 99"), "{words}");
 }
@@ -95,8 +99,8 @@ async fn neither_keys_nor_values_are_stored_in_clear_and_a_moved_or_damaged_reco
     assert!(!sealed.windows(5).any(|w| w == b"plain"));
 
     let put = |key: &'static [u8], value: Vec<u8>| reverie_storage::engine::Batch {
-        conditions: Vec::new(),
         writes: vec![reverie_storage::engine::Write::Put(key.into(), value.into())],
+        ..Default::default()
     };
     engine.commit(put(b"\x01b", sealed.to_vec())).await.unwrap();
     assert!(matches!(vault.get(b"\x01b").await, Err(Error::Corrupt(_))), "moved");
@@ -126,7 +130,7 @@ async fn an_erased_row_is_gone_with_every_value_that_it_ever_had() {
     assert!(vault.get(b"\x01a").await.unwrap().is_none());
     // Somebody kept a copy of the old bytes: the key is gone all the same.
     let restored = reverie_storage::engine::Write::Put(b"\x01a".as_slice().into(), old);
-    engine.commit(reverie_storage::engine::Batch { conditions: Vec::new(), writes: vec![restored] }).await.unwrap();
+    engine.commit(reverie_storage::engine::Batch { writes: vec![restored], ..Default::default() }).await.unwrap();
     assert!(matches!(vault.get(b"\x01a").await, Err(Error::Corrupt(_))));
     assert_eq!(vault.get(b"\x01b").await.unwrap().unwrap().value().as_ref(), b"another");
 }
@@ -134,9 +138,10 @@ async fn an_erased_row_is_gone_with_every_value_that_it_ever_had() {
 #[tokio::test]
 async fn two_vaults_on_one_engine_never_share_a_data_key() {
     let engine = Volatile::new();
+    let folder = TempDir::new().unwrap();
     let mut serials = std::collections::BTreeSet::new();
     for n in 0..3u8 {
-        let vault = vault_on(&engine).await;
+        let vault = Vault::open(engine.clone(), Keyring::open(folder.path()).unwrap()).await.unwrap();
         let mut batch = vault.batch();
         for i in 0..5u8 {
             batch.put(vec![1, n, i], b"x").unwrap();

@@ -70,7 +70,11 @@ impl Cluster {
         let log = std::fs::File::create(folder.path().join("log"))?;
         let binary = PathBuf::from(std::env::var("REVERIE_BIN").unwrap_or("target/release/reverie".into()));
         let mut process = Process::start(
-            Command::new(binary).args(["up", "--port-base", "0", "--data"]).arg(&data).stdout(Stdio::null()).stderr(log),
+            Command::new(binary)
+                .args(["up", "--port-base", "0", "--data"])
+                .arg(&data)
+                .stdout(Stdio::null())
+                .stderr(log),
         )?;
         let deadline = tokio::time::Instant::now() + READY;
         let addresses = loop {

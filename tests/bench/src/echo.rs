@@ -83,8 +83,7 @@ impl Echo {
         let payload = Bytes::from(vec![b'x'; crate::VALUE_BYTES]);
         let mut clients = Vec::new();
         for _ in 0..count {
-            let connection =
-                InterceptedService::new(connect(&self.url).await?, Bearer("Bearer rv1_bench".parse()?));
+            let connection = InterceptedService::new(connect(&self.url).await?, Bearer("Bearer rv1_bench".parse()?));
             clients.push(Echoer { client: EchoServiceClient::new(connection), payload: payload.clone() });
         }
         Ok(clients)
@@ -102,4 +101,3 @@ impl Client for Echoer {
         Ok(())
     }
 }
-

@@ -63,7 +63,10 @@ impl Etcd {
     pub async fn readers(&self, count: usize) -> Result<Vec<Getter>> {
         let mut clients = Vec::new();
         for number in 0..count {
-            clients.push(Getter { client: KvClient::new(connect(&self.url).await?), key: format!("/team/notes/{number}.md") });
+            clients.push(Getter {
+                client: KvClient::new(connect(&self.url).await?),
+                key: format!("/team/notes/{number}.md"),
+            });
         }
         Ok(clients)
     }

@@ -29,7 +29,8 @@ pub async fn measure(report: &mut Report) -> Result<()> {
     let mut stores = cluster.stores().await?;
     let (mut took, started) = (Vec::new(), Instant::now());
     for number in 0..FORKS {
-        let request = pb::ForkStoreRequest { store: "large".into(), handle: format!("fork-{number}"), ..Default::default() };
+        let request =
+            pb::ForkStoreRequest { store: "large".into(), handle: format!("fork-{number}"), ..Default::default() };
         let start = Instant::now();
         stores.fork_store(request).await?;
         took.push(start.elapsed());

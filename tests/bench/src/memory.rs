@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use proto::memory as pb;
-use proto::memory::memory_service_client::MemoryServiceClient;
 use pb::operation::Operation;
 use pb::precondition::Condition;
+use proto::memory as pb;
+use proto::memory::memory_service_client::MemoryServiceClient;
 
 use crate::cluster::{Cluster, Connection, value};
 use crate::echo::Echo;
@@ -37,7 +37,8 @@ impl Client for Writer {
             operation: Some(Operation::Write(write)),
             precondition: Some(pb::Precondition { condition: Some(expected) }),
         };
-        let request = pb::CommitRequest { store: self.store.clone(), operations: vec![operation], ..Default::default() };
+        let request =
+            pb::CommitRequest { store: self.store.clone(), operations: vec![operation], ..Default::default() };
         let answer = self.client.commit(request).await?.into_inner();
         self.version = Some(answer.versions.into_iter().next().context("a commit without versions")?.id);
         Ok(())

@@ -61,7 +61,12 @@ impl fmt::Display for Report {
         table.load_style(presets::ASCII_MARKDOWN).set_header(["what", "calls/s", "p50", "p99"]);
         for Row { what, figures } in &self.rows {
             let ms = |us: f64| if us < 1_000.0 { format!("{us:.0} us") } else { format!("{:.2} ms", us / 1_000.0) };
-            table.add_row([what.clone(), format!("{:.0}", figures.calls_per_s), ms(figures.p50_us), ms(figures.p99_us)]);
+            table.add_row([
+                what.clone(),
+                format!("{:.0}", figures.calls_per_s),
+                ms(figures.p50_us),
+                ms(figures.p99_us),
+            ]);
         }
         for column in 1..4 {
             if let Some(column) = table.column_mut(column) {
@@ -79,7 +84,10 @@ impl fmt::Display for Report {
 /// The machine, so that figures are not read without it.
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|l| l.strip_prefix("model name")).map_or("an unknown CPU", |m| m.trim_matches([' ', '\t', ':']));
+    let model = info
+        .lines()
+        .find_map(|l| l.strip_prefix("model name"))
+        .map_or("an unknown CPU", |m| m.trim_matches([' ', '\t', ':']));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!("{cores} cores of {model}, clients and servers on the same machine")
 }

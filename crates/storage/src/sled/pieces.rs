@@ -1,17 +1,19 @@
 //! Values in pieces: what is longer than one piece stands in a tree of its own, under keys that no
-//! other value ever has, so that a reader never mixes two values.
+//! other value ever has, so that a reader never mixes two values; the row keeps the hash of the whole.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::engine::{Error, Key, Result, Value, Write};
 use crate::keyring::random;
+use crate::limits::PIECE_BYTES;
+use crate::moment;
 use crate::sled::failed;
 
-/// Bytes of a piece. sled puts items over about 8 KiB into files that it never syncs.
-const PIECE_BYTES: usize = 4_096;
 const INLINE: u8 = 0;
 const IN_PIECES: u8 = 1;
 const GENERATION_BYTES: usize = 12;
+const COUNT_END: usize = GENERATION_BYTES + 4;
+const HASH_BYTES: usize = 32;
 
 /// A write, cut into what the trees hold.
 pub struct Prepared {
@@ -42,8 +44,18 @@ impl Prepared {
             (piece_key(&generation, n as u32), value.slice(start..(start + PIECE_BYTES).min(value.len())))
         };
         let pieces: Vec<_> = starts.enumerate().map(piece).collect();
-        let row = [&[IN_PIECES], generation.as_slice(), &(pieces.len() as u32).to_be_bytes()].concat();
+        let count = (pieces.len() as u32).to_be_bytes();
+        let row = [&[IN_PIECES], generation.as_slice(), &count, &moment::value_hash(&value)].concat();
         Ok(Prepared { key, row: Some(row), pieces })
+    }
+
+    /// The whole value again; None for a deletion.
+    pub fn value(&self) -> Option<Value> {
+        let row = self.row.as_ref()?;
+        match self.pieces.is_empty() {
+            true => Some(Bytes::copy_from_slice(&row[1..])),
+            false => Some(self.pieces.iter().flat_map(|(_, piece)| piece.iter().copied()).collect()),
+        }
     }
 
     pub fn bytes(&self) -> usize {
@@ -54,8 +66,8 @@ impl Prepared {
 /// The keys of a row's pieces; none for an inline value.
 pub fn keys(row: &[u8]) -> Vec<Vec<u8>> {
     match row.split_first() {
-        Some((&IN_PIECES, rest)) if rest.len() == GENERATION_BYTES + 4 => {
-            let (generation, count) = rest.split_at(GENERATION_BYTES);
+        Some((&IN_PIECES, rest)) if rest.len() == COUNT_END + HASH_BYTES => {
+            let (generation, count) = rest[..COUNT_END].split_at(GENERATION_BYTES);
             let count = u32::from_be_bytes(count.try_into().unwrap_or_default());
             (0..count).map(|n| piece_key(generation, n)).collect()
         }
@@ -70,15 +82,27 @@ pub fn assemble<E: From<Error>>(
 ) -> Result<Value, E> {
     match row.split_first() {
         Some((&INLINE, value)) => Ok(Bytes::copy_from_slice(value)),
-        Some((&IN_PIECES, _)) => {
+        Some((&IN_PIECES, rest)) if rest.len() == COUNT_END + HASH_BYTES => {
             let mut value = BytesMut::new();
             for key in keys(row) {
                 let piece = piece(&key)?.ok_or_else(|| Error::Corrupt("a piece of a value is missing".into()))?;
                 value.extend_from_slice(&piece);
             }
+            if moment::value_hash(&value) != rest[COUNT_END..] {
+                return Err(Error::Corrupt("the pieces of a value are not those that were written".into()).into());
+            }
             Ok(value.freeze())
         }
         _ => Err(Error::Corrupt("a row has an unknown form".into()).into()),
+    }
+}
+
+/// The hash of a row's value, without a look at its pieces; None for a row of unknown form.
+pub fn value_hash(row: &[u8]) -> Option<[u8; 32]> {
+    match row.split_first() {
+        Some((&INLINE, value)) => Some(moment::value_hash(value)),
+        Some((&IN_PIECES, rest)) => rest.get(COUNT_END..)?.try_into().ok(),
+        _ => None,
     }
 }
 
