@@ -59,17 +59,19 @@ $(BUF):
 # --- Longer suites --------------------------------------------------------------------------------
 
 .PHONY: gate
-gate: ## What a release must pass, at most 25 minutes: 50 kills, 200 losses of power. Installs nothing
+gate: ## What a release must pass, at most 25 minutes: 50 kills, 200 losses of power, 150 damages. Installs nothing
 	@command -v gcc >/dev/null || echo "make gate: gcc is missing: losses of power cannot be simulated"
 	@start=$$(date +%s); \
 	REVERIE_KILL_ROUNDS=50 $(CARGO) test --quiet -p reverie-storage --test kill -- --nocapture; \
 	REVERIE_POWER_LOSS_POINTS=200 $(CARGO) test --quiet -p reverie-storage --test power_loss -- --nocapture; \
+	REVERIE_DAMAGE_ROUNDS=150 $(CARGO) test --quiet -p reverie-storage --test damage -- --nocapture; \
 	echo "make gate took $$(( $$(date +%s) - start )) s"
 
 .PHONY: soak
-soak: ## The crash tests, long: 1,000 kills, 5,000 losses of power (hours)
+soak: ## The crash tests, long: 1,000 kills, 5,000 losses of power, 2,000 damages (hours)
 	REVERIE_KILL_ROUNDS=1000 $(CARGO) test --release -p reverie-storage --test kill -- --nocapture
 	REVERIE_POWER_LOSS_POINTS=5000 $(CARGO) test --release -p reverie-storage --test power_loss -- --nocapture
+	REVERIE_DAMAGE_ROUNDS=2000 $(CARGO) test --release -p reverie-storage --test damage -- --nocapture
 
 .PHONY: release-check
 release-check: ## Build the image, render and check the manifests, check bans and licences

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::engine::{Batch, Condition, Direction, Engine, Error, Key, Range, Value, Write};
+use crate::engine::{Batch, Condition, Direction, Engine, Error, Key, Moment, Range, Value, Write};
+use crate::moment::value_hash;
 
 /// Longer than any engine keeps in one piece.
 const LONG: usize = 300_000;
@@ -18,6 +19,7 @@ pub async fn run(open: impl Fn() -> Arc<dyn Engine>) {
     a_scan_keeps_order_bounds_and_limit(&*open()).await;
     long_values_come_back_whole_and_leave_nothing(&*open()).await;
     of_many_that_add_one_nobody_is_lost(open()).await;
+    a_walk_under_writes_ends_in_the_state_of_its_end(open()).await;
 }
 
 fn bytes(text: &str) -> Bytes {
@@ -130,6 +132,47 @@ async fn of_many_that_add_one_nobody_is_lost(engine: Arc<dyn Engine>) {
     }
     adders.join_all().await;
     assert_eq!(engine.get(b"n").await.expect("a read").as_ref().map(number), Some(ADDERS * EACH));
+}
+
+async fn a_walk_under_writes_ends_in_the_state_of_its_end(engine: Arc<dyn Engine>) {
+    const WRITERS: u64 = 4;
+    let key = |n: u64| Bytes::copy_from_slice(&(n % 1_500).to_be_bytes());
+    let value = |n: u64| Bytes::from(vec![n as u8; (n as usize * 337) % 9_000]);
+    let rows = (0..1_000).map(|n| Write::Put(key(n * 3), value(n)));
+    engine.commit(batch(vec![], rows.collect())).await.expect("a write");
+    let write = |engine: Arc<dyn Engine>, writer: u64| async move {
+        for n in (0..60).map(|n| n * 7_919 + writer * 104_729) {
+            let writes =
+                vec![Write::Put(key(n), value(n)), Write::Delete(key(n + 1)), Write::Put(key(n + 2), value(n))];
+            engine.commit(batch(vec![], writes)).await.expect("a write");
+        }
+    };
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        writers.spawn(write(engine.clone(), writer));
+    }
+    let mut walk = engine.walk().expect("a walk");
+    let mut map = BTreeMap::<Key, Value>::new();
+    let end = loop {
+        let slice = walk.next().await.expect("a slice");
+        for write in slice.changed {
+            match write {
+                Write::Put(key, value) => _ = map.insert(key, value),
+                Write::Delete(key) => _ = map.remove(&key),
+            }
+        }
+        map.extend(slice.rows.into_iter().map(|(key, value)| (key, value.expect("whole"))));
+        if let Some(end) = slice.end {
+            break end;
+        }
+    };
+    assert!(end.agrees);
+    let mut seen = Moment { commits: end.moment.commits, ..Moment::default() };
+    for (key, value) in &map {
+        seen.change(key, None, Some(value_hash(value)));
+    }
+    assert_eq!(seen, end.moment, "what was walked is the state of the end");
+    writers.join_all().await;
 }
 
 fn number(value: &Value) -> u64 {

@@ -37,7 +37,7 @@ pub async fn open(folder: &Path, cache_bytes: u64) -> engine::Result<Vault> {
 /// Corrupt where something is damaged or missing: the words say which file, what is wrong, and what to
 /// do. Failed where another process has the folder, Full where the disk has no room to open it.
 pub async fn open_with(folder: &Path, options: Options) -> engine::Result<Vault> {
-    let folder = folder.to_owned();
+    let (folder, path) = (folder.to_owned(), folder);
     let opened = tokio::task::spawn_blocking(move || -> engine::Result<_> {
         let (database, keys) = (folder.join("db"), folder.join("keyring"));
         if database.exists() && !keyring::Keyring::exists(&keys) {
@@ -53,7 +53,12 @@ pub async fn open_with(folder: &Path, options: Options) -> engine::Result<Vault>
         Ok((sled::open(&database, options)?, keyring))
     });
     let (engine, keyring) = opened.await.map_err(engine::Error::failed)??;
-    Vault::open(engine, keyring).await
+    Vault::open(engine, keyring).await.map_err(|error| match error {
+        engine::Error::Corrupt(what) => {
+            engine::Error::Corrupt(format!("{}: {what}. Restore the folder from a backup", path.display()))
+        }
+        other => other,
+    })
 }
 
 /// A vault that is gone with the process.

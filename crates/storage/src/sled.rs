@@ -34,7 +34,7 @@ use self::pieces::Prepared;
 use self::room::Room;
 use self::walk::{SledWalk, Walks};
 use crate::engine::{Batch, Direction, Engine, Error, Key, Range, Result, Value, Walk};
-use crate::limits::{BALLAST_BYTES, CACHE_BYTES_DEFAULT, FREE_BYTES_MIN, QUEUE_MAX};
+use crate::limits::{BALLAST_BYTES, CACHE_BYTES_DEFAULT, FREE_BYTES_MIN, QUEUE_MAX, VERIFY_AT_OPEN_ROWS_MAX};
 use crate::moment::Moment;
 
 /// How a database is opened.
@@ -46,11 +46,18 @@ pub struct Options {
     pub ballast_bytes: u64,
     /// Free bytes of the disk below which only what makes room is written.
     pub free_bytes_min: u64,
+    /// Rows up to which the open itself compares all rows with what they must be; more are the scrub's.
+    pub verify_rows_max: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cache_bytes: CACHE_BYTES_DEFAULT, ballast_bytes: BALLAST_BYTES, free_bytes_min: FREE_BYTES_MIN }
+        Options {
+            cache_bytes: CACHE_BYTES_DEFAULT,
+            ballast_bytes: BALLAST_BYTES,
+            free_bytes_min: FREE_BYTES_MIN,
+            verify_rows_max: VERIFY_AT_OPEN_ROWS_MAX,
+        }
     }
 }
 
@@ -63,7 +70,7 @@ impl Default for Options {
 pub fn open(folder: &Path, options: Options) -> Result<Arc<dyn Engine>> {
     let room = Room::new(folder, options.ballast_bytes, options.free_bytes_min);
     room.make();
-    let folder::Opened { database, rows, pieces, moments, moment } = folder::open(folder, options.cache_bytes)?;
+    let folder::Opened { database, rows, pieces, moments, moment } = folder::open(folder, &options)?;
     let mark = Mark::open(folder, moment).map_err(|e| Error::at(&mark::path(folder), e))?;
     let keeper = Keeper::start(mark.file().map_err(Error::failed)?, room.clone()).map_err(Error::failed)?;
     let shared = Arc::new(Shared {

@@ -75,9 +75,10 @@ impl Vault {
     pub async fn open(engine: Arc<dyn Engine>, keyring: Keyring) -> Result<Vault> {
         let (serials, claiming) = (Mutex::new(0..0), tokio::sync::Mutex::default());
         let vault = Vault(Arc::new(Inner { engine, keyring, serials, claiming }));
-        let own = vault.get(KEYRING_KEY).await.map_err(|_| {
-            Error::Corrupt("the keyring is not the one that the database was written with: put back its own".into())
-        })?;
+        let own = vault
+            .get(KEYRING_KEY)
+            .await
+            .map_err(|_| Error::Corrupt("the keyring is not the one that the database was written with".into()))?;
         vault.finish_erasures().await?;
         vault.claim_block().await?;
         if own.is_none() {

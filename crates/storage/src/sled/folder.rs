@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::durable::{make_folder, sync_folder, write_file};
 use crate::engine::{Error, Result};
-use crate::limits::{DATABASE_BYTES_WARN, LOCK_TRIES, LOCK_WAIT, VERIFY_AT_OPEN_ROWS_MAX};
+use crate::limits::{DATABASE_BYTES_WARN, LOCK_TRIES, LOCK_WAIT};
 use crate::moment::Moment;
-use crate::sled::{commit, failed, mark, walk};
+use crate::sled::{Options, commit, failed, mark, walk};
 
 /// The file that says what the folder holds.
 const FORMAT_FILE: &str = "FORMAT";
@@ -27,7 +27,8 @@ pub struct Opened {
     pub moment: Moment,
 }
 
-pub fn open(folder: &Path, cache_bytes: u64) -> Result<Opened> {
+pub fn open(folder: &Path, options: &Options) -> Result<Opened> {
+    let cache_bytes = options.cache_bytes;
     let mark = mark::read(folder)?;
     if !folder.exists() {
         if let Some(mark) = mark.filter(|m| m.commits > 0) {
@@ -60,12 +61,15 @@ pub fn open(folder: &Path, cache_bytes: u64) -> Result<Opened> {
         done => done?,
     };
     // Trees that do not open, and rows that do not read, panic or not as sled sees fit.
-    let opened = catch_unwind(AssertUnwindSafe(|| check(folder, database, mark)));
-    opened.unwrap_or_else(|_| Err(damaged(folder, "sled gave up reading it", "")))
+    let opened = catch_unwind(AssertUnwindSafe(|| check(folder, database, mark, options)));
+    match opened.unwrap_or_else(|_| Err(Error::Corrupt("sled gave up reading it".into()))) {
+        Err(Error::Corrupt(what)) => Err(damaged(folder, &what, "")),
+        done => done,
+    }
 }
 
 /// Whether the database holds what it must.
-fn check(folder: &Path, database: sled::Db, mark: Option<Moment>) -> Result<Opened> {
+fn check(folder: &Path, database: sled::Db, mark: Option<Moment>, options: &Options) -> Result<Opened> {
     let tree = |name: &str| database.open_tree(name).map_err(failed);
     let (rows, pieces, moments) = (tree("rows")?, tree("pieces")?, tree("moments")?);
     let moment = commit::read_moment(&moments)?;
@@ -74,25 +78,24 @@ fn check(folder: &Path, database: sled::Db, mark: Option<Moment>) -> Result<Open
             tracing::warn!(folder = %folder.display(), commits = moment.commits, "there is no high-water mark: the database is taken as it is");
         }
         Some(mark) if mark.commits > moment.commits || (mark.commits == moment.commits && mark != moment) => {
-            return Err(damaged(
-                folder,
-                &format!(
-                    "it has {} commits and {} rows, and its high-water mark says {} and {}: it has lost its end",
-                    moment.commits, moment.rows, mark.commits, mark.rows
-                ),
-                &format!("To serve what is left, remove {}", mark::path(folder).display()),
-            ));
+            return Err(Error::Corrupt(format!(
+                "it has {} commits and {} rows, and its high-water mark says {} and {}: it has lost its end (to serve \
+                 what is left all the same, remove {})",
+                moment.commits,
+                moment.rows,
+                mark.commits,
+                mark.rows,
+                mark::path(folder).display()
+            )));
         }
         _ => {}
     }
-    if moment.rows <= VERIFY_AT_OPEN_ROWS_MAX {
+    if moment.rows <= options.verify_rows_max {
         let found = walk::count(&rows)?;
         if !found.same_rows(&moment) {
-            return Err(damaged(
-                folder,
-                &format!("{} rows are there and {} should be, or some are not the newest", found.rows, moment.rows),
-                "",
-            ));
+            let (there, wanted) = (found.rows, moment.rows);
+            let what = format!("{there} rows are there and {wanted} should be, or some are not the newest");
+            return Err(Error::Corrupt(what));
         }
     }
     let bytes = database.size_on_disk().map_err(failed)?;
