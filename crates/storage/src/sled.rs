@@ -72,6 +72,7 @@ pub fn open(folder: &Path, options: Options) -> Result<Arc<dyn Engine>> {
     room.make();
     let folder::Opened { database, rows, pieces, moments, moment } = folder::open(folder, &options)?;
     let mark = Mark::open(folder, moment).map_err(|e| Error::at(&mark::path(folder), e))?;
+    room.lay_ballast();
     let keeper = Keeper::start(mark.file().map_err(Error::failed)?, room.clone()).map_err(Error::failed)?;
     let shared = Arc::new(Shared {
         rows,

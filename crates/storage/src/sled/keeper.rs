@@ -41,7 +41,6 @@ impl Keeper {
 }
 
 fn keep((asked, changed): &(Mutex<Asked>, Condvar), mark: &File, room: &Room) {
-    room.lay_ballast();
     let lock = || asked.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let now = changed.wait_while(lock(), |a| !a.written && !a.closing).unwrap_or_else(PoisonError::into_inner);
