@@ -108,6 +108,14 @@ pub enum Write {
     Delete(Key),
 }
 
+impl Write {
+    pub fn key(&self) -> &Key {
+        match self {
+            Write::Put(key, _) | Write::Delete(key) => key,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     Ascending,

@@ -78,6 +78,23 @@ impl Keyring {
         Ok(Keyring { state: RwLock::new(state), files: Some(Mutex::new(files)) })
     }
 
+    /// All that the keyring is, in clear: to be sealed at once.
+    pub(crate) fn export(&self) -> Result<Zeroizing<Vec<u8>>> {
+        let epoch = self.epoch();
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        postcard::to_stdvec(&(epoch, &*state)).map(Zeroizing::new).map_err(Error::failed)
+    }
+
+    /// Makes the keyring that was exported in a folder that has none. Its epoch is a new one.
+    pub(crate) fn import(folder: &Path, exported: &[u8]) -> Result<Keyring> {
+        let (epoch, state): (u64, State) =
+            postcard::from_bytes(exported).map_err(|_| Error::Corrupt("the exported keyring".into()))?;
+        make_folder(folder).map_err(|e| Error::at(folder, e))?;
+        let mut files = Files { folder: folder.to_owned(), epoch_folder: folder.to_owned(), epoch };
+        files.rotate(&state)?;
+        Ok(Keyring { state: RwLock::new(state), files: Some(Mutex::new(files)) })
+    }
+
     /// Whether a folder holds a keyring, or a part of one.
     pub fn exists(folder: &Path) -> bool {
         epochs(folder, "keyring.", "").is_ok_and(|epochs| !epochs.is_empty())

@@ -3,6 +3,7 @@
 //! An `engine` keeps bytes: `volatile` in memory, `sled` on a disk. A `vault` is what services use: an
 //! engine whose values are sealed, each record under a data key of its own that can be destroyed.
 
+pub mod backup;
 #[doc(hidden)]
 #[allow(clippy::expect_used, reason = "a test suite")]
 pub mod conformance;

@@ -37,6 +37,20 @@ pub const WALK_CHANGED_BYTES_MAX: usize = 256 << 20;
 /// Damaged rows that a scrub lists; all are counted.
 pub const DAMAGED_LISTED_MAX: usize = 1_000;
 
+/// Bytes of a backup's frame, roughly: the value that reaches it is the frame's last.
+pub const FRAME_BYTES: usize = 1 << 20;
+/// Bytes of a frame that a restore reads.
+pub const FRAME_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a backup's passphrase.
+pub const PASSPHRASE_BYTES_MIN: usize = 12;
+/// What it costs to try a passphrase: Argon2id's memory, passes and lanes (RFC 9106, section 4).
+pub const PASSPHRASE_MEMORY_KIB: u32 = 64 << 10;
+pub const PASSPHRASE_PASSES: u32 = 3;
+pub const PASSPHRASE_LANES: u32 = 4;
+/// What a key file may ask of who opens it.
+pub const PASSPHRASE_MEMORY_KIB_MAX: u32 = 1 << 20;
+pub const PASSPHRASE_PASSES_MAX: u32 = 16;
+
 /// How often and how long to wait for a lock that a process which just ended still holds.
 pub const LOCK_TRIES: u32 = 100;
 pub const LOCK_WAIT: Duration = Duration::from_millis(100);

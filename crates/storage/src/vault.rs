@@ -73,8 +73,7 @@ pub struct Erasure {
 impl Vault {
     /// Finishes the erasures that a crash cut short, and claims the serials that it will use.
     pub async fn open(engine: Arc<dyn Engine>, keyring: Keyring) -> Result<Vault> {
-        let (serials, claiming) = (Mutex::new(0..0), tokio::sync::Mutex::default());
-        let vault = Vault(Arc::new(Inner { engine, keyring, serials, claiming }));
+        let vault = Vault::new(engine, keyring);
         let own = vault
             .get(KEYRING_KEY)
             .await
@@ -87,6 +86,20 @@ impl Vault {
             vault.commit(batch).await?;
         }
         Ok(vault)
+    }
+
+    /// A vault for reading alone: it has no serials.
+    pub(crate) fn new(engine: Arc<dyn Engine>, keyring: Keyring) -> Vault {
+        let (serials, claiming) = (Mutex::new(0..0), tokio::sync::Mutex::default());
+        Vault(Arc::new(Inner { engine, keyring, serials, claiming }))
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        &*self.0.engine
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.0.keyring
     }
 
     pub async fn get(&self, key: &[u8]) -> Result<Option<Record>> {
@@ -239,6 +252,12 @@ impl Vault {
             Some(&OWN) if key != KEYRING_KEY => Ok(()),
             _ => self.unseal(key, sealed).map(drop),
         }
+    }
+
+    /// Whether a record's data key has been destroyed.
+    pub(crate) fn is_erased(&self, key: &[u8], sealed: &[u8]) -> bool {
+        let is_sealed = key.first() != Some(&OWN) || key == KEYRING_KEY;
+        is_sealed && serial_of(sealed).is_ok_and(|serial| self.0.keyring.data_key(serial).is_none())
     }
 
     fn unseal(&self, key: &[u8], sealed: Bytes) -> Result<Record> {
