@@ -297,6 +297,7 @@ impl Principal {
             tool_call: String::new(),
             on_behalf_of: String::new(),
             dream: self.dream.clone(),
+            claim: None,
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod memory;
 pub mod merge;
 pub mod page;
 pub mod path;
+pub mod portability;
 pub mod store;
 pub mod transcript;
 

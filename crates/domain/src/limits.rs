@@ -108,6 +108,34 @@ pub const BLAME_VERSIONS_MAX: usize = 2_000;
 /// Bytes of one diff's answer; a larger one is refused.
 pub const DIFF_BYTES_MAX: usize = 8 << 20;
 
+/// Bytes of one message of an export, about.
+pub const EXPORT_CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of one part of the history, or of the memories' details, in an exported archive, about.
+pub const EXPORT_PART_BYTES: usize = 1 << 20;
+/// Memories in one part of an exported archive.
+pub const EXPORT_PART_MEMORIES_MAX: usize = 500;
+/// Contents that an export remembers to have written; then it forgets them and may write one again.
+pub const EXPORT_CONTENTS_MAX: usize = 500_000;
+/// Bytes of one imported store's file, as sent and when decompressed.
+pub const STORE_IMPORT_BYTES_MAX: u64 = 16 << 30;
+/// Bytes of one line of an imported file, or of one entry of an archive that describes others.
+pub const STORE_IMPORT_RECORD_BYTES_MAX: usize = 32 << 20;
+/// Commits of one imported store.
+pub const STORE_IMPORT_COMMITS_MAX: u64 = 1_000_000;
+/// Different contents of one imported store, those of commits that are left out included.
+pub const STORE_IMPORT_CONTENTS_MAX: usize = 1_000_000;
+/// Bytes of a git repository's commits without contents: their graph is held in memory.
+pub const STORE_IMPORT_GRAPH_BYTES_MAX: usize = 256 << 20;
+/// Stores that one process imports at once.
+pub const STORE_IMPORTS_RUNNING_MAX: usize = 2;
+/// Rows and bytes that an import writes as one batch.
+pub const STORE_IMPORT_BATCH_ROWS_MAX: usize = 2_000;
+pub const STORE_IMPORT_BATCH_BYTES_MAX: usize = 4 << 20;
+/// Seconds for which an import holds what it has built so far without writing; then it is abandoned.
+pub const STORE_IMPORT_LEASE_S: i64 = 120;
+/// Seconds between looks for imports that a crash has left half done.
+pub const STORE_IMPORT_SWEEP_S: u64 = 60;
+
 /// Attachments of one session.
 pub const ATTACHMENTS_MAX: usize = 8;
 /// Grants in one token's scope.

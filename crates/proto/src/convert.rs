@@ -8,6 +8,7 @@ pub mod hex;
 pub mod history;
 pub mod memory;
 pub mod page;
+pub mod portability;
 pub mod session;
 pub mod store;
 pub mod store_ref;

@@ -1,9 +1,11 @@
 //! Commits: proto/reverie/memory/v1/commit.proto, and the conflicts of memory.proto and history.proto.
 
 use domain::commit::{Conflict, MergeConflict, Precondition};
-use domain::{Actor, Error, Result};
+use domain::actor::Claim;
+use domain::{Actor, Error, Result, Timestamp};
 
 use crate::convert::hex;
+use crate::convert::time::from_time;
 use crate::memory as pb;
 use crate::memory::precondition::Condition;
 
@@ -16,6 +18,35 @@ impl From<Actor> for pb::Actor {
             tool_call: a.tool_call,
             on_behalf_of: a.on_behalf_of,
             dream: a.dream,
+            claim: a.claim.map(|claim| (*claim).into()),
+        }
+    }
+}
+
+impl From<Claim> for pb::Claim {
+    fn from(c: Claim) -> pb::Claim {
+        pb::Claim {
+            principal: c.principal,
+            session: c.session,
+            agent: c.agent,
+            tool_call: c.tool_call,
+            on_behalf_of: c.on_behalf_of,
+            dream: c.dream,
+            time: Some(from_time(c.time)),
+        }
+    }
+}
+
+impl From<pb::Claim> for Claim {
+    fn from(c: pb::Claim) -> Claim {
+        Claim {
+            principal: c.principal,
+            session: c.session,
+            agent: c.agent,
+            tool_call: c.tool_call,
+            on_behalf_of: c.on_behalf_of,
+            dream: c.dream,
+            time: c.time.and_then(|t| Timestamp::new(t.seconds, t.nanos).ok()).unwrap_or_default(),
         }
     }
 }
@@ -29,6 +60,7 @@ impl From<pb::Actor> for Actor {
             tool_call: a.tool_call,
             on_behalf_of: a.on_behalf_of,
             dream: a.dream,
+            claim: a.claim.map(|claim| Box::new(claim.into())),
         }
     }
 }
