@@ -8,6 +8,7 @@ use domain::id::{StoreId, WorkspaceId};
 use domain::page::{Page, Paged};
 use domain::store::{Change, Filter, NewFork, NewStore, Snapshot, Store, StoreRef};
 use domain::{Error, Handle, Kind, limits};
+use storage::VaultBatch;
 use storage::engine::{self, Direction, Range};
 
 use crate::access::ResolveStore;
@@ -19,12 +20,12 @@ use crate::stores::OpenStore;
 use crate::{MemoryStore, check, fault, key, load, outcome, page_token};
 
 /// A store that is to be, and what it begins with.
-struct Birth {
-    id: StoreId,
-    row: StoreRow,
-    profile: Profile,
+pub(crate) struct Birth {
+    pub id: StoreId,
+    pub row: StoreRow,
+    pub profile: Profile,
     /// The caller's own choice, which is refused where it is taken.
-    chosen: bool,
+    pub chosen: bool,
 }
 
 impl MemoryStore {
@@ -40,7 +41,12 @@ impl MemoryStore {
             Some((_, Some(result))) => return self.born(workspace, result).await,
             claim => claim.map(|(claim, _)| claim),
         };
-        let id = StoreId::from_bytes(self.context().ids.fresh());
+        let birth = self.birth(StoreId::from_bytes(self.context().ids.fresh()), new)?;
+        self.bear(workspace, birth, claim, self.context().vault.batch()).await
+    }
+
+    /// An empty store.
+    pub(crate) fn birth(&self, id: StoreId, new: NewStore) -> Result<Birth> {
         let chosen = new.handle.is_some();
         let handle = new.handle.or_else(|| Handle::from_name(&new.name));
         let handle = handle.map_or_else(|| suffixed(&"store".parse()?, id), Ok)?;
@@ -65,7 +71,7 @@ impl MemoryStore {
             description: new.description,
             metadata: new.metadata.into_iter().collect(),
         };
-        self.bear(workspace, Birth { id, row, profile, chosen }, claim).await
+        Ok(Birth { id, row, profile, chosen })
     }
 
     /// Makes a store that starts at a snapshot of another: see `lineage`.
@@ -115,7 +121,7 @@ impl MemoryStore {
             description: parent_profile.description.clone(),
             metadata: parent_profile.metadata.clone(),
         };
-        self.bear(workspace, Birth { id, row, profile, chosen }, claim).await
+        self.bear(workspace, Birth { id, row, profile, chosen }, claim, self.context().vault.batch()).await
     }
 
     pub async fn store(&self, permit: &StorePermit) -> Result<Store> {
@@ -202,14 +208,20 @@ impl MemoryStore {
         Ok((start, row))
     }
 
-    async fn bear(&self, workspace: WorkspaceId, mut birth: Birth, claim: Option<Claim>) -> Result<Store> {
+    /// Makes a store, with what the batch holds already.
+    pub(crate) async fn bear(
+        &self,
+        workspace: WorkspaceId,
+        mut birth: Birth,
+        claim: Option<Claim>,
+        mut batch: VaultBatch,
+    ) -> Result<Store> {
         let context = self.context();
         let wanted: Handle = birth.profile.handle.parse().map_err(Error::corrupt)?;
         let handle =
             if birth.chosen { wanted.clone() } else { free_handle(context, workspace, birth.id, &wanted).await? };
         birth.profile.handle = handle.to_string();
 
-        let mut batch = context.vault.batch();
         let row_key = key::store(workspace, birth.id);
         batch.require_absent(row_key.clone());
         batch.put(row_key, &record::encode(&birth.row)?).map_err(fault::of)?;
@@ -236,7 +248,7 @@ impl MemoryStore {
     }
 
     /// The store that an earlier request made.
-    async fn born(&self, workspace: WorkspaceId, result: OutcomeResult) -> Result<Store> {
+    pub(crate) async fn born(&self, workspace: WorkspaceId, result: OutcomeResult) -> Result<Store> {
         match result {
             OutcomeResult::Store(id) => described(&*self.stores().open(workspace, id).await?),
             OutcomeResult::Commit { .. } => Err(fault::damaged("the outcome of a request that makes a store")),

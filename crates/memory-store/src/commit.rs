@@ -22,7 +22,7 @@ use crate::record::{
     self, CommitRecord, Commitment, Detail, MergeRow, OutcomeResult, Salt, StoreRow, VersionDetail, VersionRecord,
     VersionRow,
 };
-use crate::{index, key, operation};
+use crate::{key, operation};
 
 /// A commit that somebody asks for, checked as far as it can be without the store's state.
 pub struct Proposal {
@@ -287,7 +287,8 @@ fn check_limits(pending: &Pending, finished: &Finished, versions_max: usize) -> 
     Ok(())
 }
 
-fn ready(
+/// What makes a draft's outcome a commit.
+pub fn ready(
     context: &Context,
     pending: &Pending,
     proposal: &Proposal,
@@ -310,7 +311,7 @@ fn ready(
         time: now.into(),
         actor: Actor::clone(&proposal.actor),
         message: Commitment::to(&message_salt, "message", proposal.message.as_bytes()),
-        versions: finished.made.iter().zip(&details).map(|(made, at)| version_record(pending, made, at)).collect(),
+        versions: finished.made.iter().zip(&details).map(|(made, at)| version_record(made, at)).collect(),
         merged: proposal.merged.map(|m| m.snapshot),
         memory_count,
         content_bytes,
@@ -339,9 +340,9 @@ fn ready(
     Ok(Ready { row, map: finished.map, commit: Arc::new(commit), writes, texts: finished.texts, outcome })
 }
 
-fn version_record(pending: &Pending, made: &Made, at: &VersionDetail) -> VersionRecord {
+fn version_record(made: &Made, at: &VersionDetail) -> VersionRecord {
     VersionRecord {
-        id: index::version_id(pending.store, made.memory, pending.row.head + 1),
+        id: made.version,
         memory: made.memory,
         kind: made.kind,
         path: Commitment::to(&at.salt, "path", at.path.as_str().as_bytes()),

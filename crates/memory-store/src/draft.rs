@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::commit::{ChangeKind, Origin, Revision};
-use domain::id::{MemoryId, StoreId};
+use domain::id::{MemoryId, StoreId, VersionId};
 use domain::{Actor, MemoryPath, Timestamp};
 
 use crate::content::Text;
@@ -33,6 +33,7 @@ struct Touched {
 pub struct Made {
     pub kind: ChangeKind,
     pub memory: MemoryId,
+    pub version: VersionId,
     pub path: MemoryPath,
     pub before: Option<(MemoryPath, Arc<Entry>)>,
     /// None for a deletion.
@@ -51,6 +52,11 @@ pub struct Finished {
 impl Draft {
     pub fn new(store: StoreId, revision: Revision, time: Timestamp, actor: Arc<Actor>, map: Map) -> Draft {
         Draft { store, revision, time, actor, map, touched: HashMap::new(), texts: HashMap::new() }
+    }
+
+    /// Memories that it has touched.
+    pub fn len(&self) -> usize {
+        self.touched.len()
     }
 
     pub fn map(&self) -> &Map {
@@ -136,7 +142,8 @@ impl Draft {
                     }
                 }
             };
-            made.push(Made { kind, memory, path, before, entry, credits });
+            let version = index::version_id(self.store, memory, self.revision);
+            made.push(Made { kind, memory, version, path, before, entry, credits });
         }
         made.sort_by(|a, b| (&a.path, a.entry.is_some()).cmp(&(&b.path, b.entry.is_some())));
         let named = made.iter().filter_map(|m| Some(m.entry.as_ref()?.content.hash));

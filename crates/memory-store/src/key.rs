@@ -32,6 +32,8 @@ pub const CHECKPOINT_PAGE: u8 = 0x09;
 pub const OUTCOME: u8 = 0x0a;
 /// (target, source, target's revision, newest first): the source's revision that a merge brought in.
 pub const MERGE: u8 = 0x0b;
+/// (store): an import that builds the store, which has no row yet.
+pub const IMPORT: u8 = 0x20;
 // 0x40 to 0x4f: access (access/key.rs).
 
 /// All forks of forks of one store: they share contents.
@@ -109,6 +111,20 @@ pub fn merge(target: StoreId, source: StoreId, revision: Revision) -> Bytes {
     Key::new(MERGE).put(target.as_bytes()).put(source.as_bytes()).put(&(!revision).to_be_bytes()).done()
 }
 
+pub fn import(store: StoreId) -> Bytes {
+    Key::new(IMPORT).put(store.as_bytes()).done()
+}
+
+/// The store that a key made by `import` is about.
+pub fn import_of(key: &[u8]) -> Option<StoreId> {
+    Some(StoreId::from_bytes(key.get(1..17)?.try_into().ok()?))
+}
+
+/// What all keys of one kind begin with that are about one store, or about the family named after it.
+pub fn of_store(kind: u8, store: StoreId) -> Bytes {
+    Key::new(kind).put(store.as_bytes()).done()
+}
+
 struct Key(Vec<u8>);
 
 impl Key {
@@ -153,6 +169,8 @@ mod tests {
             (checkpoint_page(a, 258, 3), format!("09{x11}000000000000010200000003")),
             (outcome(&hash), format!("0a{x44}")),
             (merge(a, b, 258), format!("0b{x11}{x22}fffffffffffffefd")),
+            (import(a), format!("20{x11}")),
+            (of_store(COMMIT, a), format!("04{x11}")),
         ];
         for (key, hex) in golden {
             assert_eq!(proto::convert::hex::encode(&key), hex);
@@ -163,6 +181,7 @@ mod tests {
     fn parts_of_keys_read_back() {
         let (a, memory) = (StoreId::from_bytes([0x11; 16]), MemoryId::from_bytes([0x33; 16]));
         assert_eq!(store_of(&store(WorkspaceId::from_bytes([1; 16]), a)), Some(a));
+        assert_eq!(import_of(&import(a)), Some(a));
         assert_eq!(revision_of(&detail(a, 258)), Some(258));
         assert_eq!(newest_first_revision_of(&version(a, memory, 258)), Some(258));
     }

@@ -23,11 +23,14 @@ mod content;
 mod context;
 mod draft;
 mod edit;
+mod export;
 mod fault;
 mod grep;
 mod history;
+mod import;
 mod index;
 mod key;
+mod line;
 mod lineage;
 mod load;
 mod log;
@@ -50,6 +53,7 @@ mod tests;
 
 use crate::access::Access;
 use crate::context::Context;
+use crate::import::Imports;
 use crate::stores::Stores;
 
 /// The service. Cheap to clone.
@@ -60,6 +64,7 @@ struct Inner {
     context: Arc<Context>,
     stores: Stores,
     access: Access,
+    imports: Imports,
     shutdown: CancellationToken,
 }
 
@@ -75,7 +80,8 @@ impl MemoryStore {
         let access = Access::open(vault.clone(), clock.clone(), ids.clone());
         let context = Arc::new(Context::new(vault, clock, ids));
         let stores = Stores::new(context.clone());
-        Ok(MemoryStore(Arc::new(Inner { context, stores, access, shutdown })))
+        let imports = Imports::start(context.clone());
+        Ok(MemoryStore(Arc::new(Inner { context, stores, access, imports, shutdown })))
     }
 
     /// The gRPC services.
@@ -102,6 +108,10 @@ impl MemoryStore {
 
     fn stores(&self) -> &Stores {
         &self.0.stores
+    }
+
+    fn imports(&self) -> &Imports {
+        &self.0.imports
     }
 
     fn shutdown(&self) -> &CancellationToken {

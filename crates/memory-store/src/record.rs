@@ -17,7 +17,7 @@ use crate::key::Family;
 mod tests;
 
 /// The format of records that this code writes.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The mutable row of a store. Small: every commit rewrites it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -186,6 +186,13 @@ pub enum OutcomeResult {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MergeRow {
     pub revision: Revision,
+}
+
+/// An import that builds a store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportRow {
+    /// By the engine's clock: later, whoever finds the row may clean up.
+    pub expire_time: Time,
 }
 
 /// A time as nanoseconds since 1970.

@@ -25,7 +25,7 @@ pub fn texts(pairs: &[(&str, &str)]) -> Texts {
     pairs.iter().map(|(p, t)| (p.parse().unwrap(), (*t).to_owned())).collect()
 }
 
-fn principal() -> Principal {
+pub fn principal() -> Principal {
     Principal {
         workspace: WorkspaceId::from_bytes([9; 16]),
         token: TokenId::from_bytes([8; 16]),
@@ -48,7 +48,7 @@ async fn service(vault: &Vault) -> MemoryStore {
 pub struct World {
     pub service: MemoryStore,
     pub permit: StorePermit,
-    vault: Vault,
+    pub vault: Vault,
 }
 
 impl World {
@@ -62,12 +62,12 @@ impl World {
     }
 
     /// The same data, opened again by another process.
-    async fn reopened(self) -> World {
+    pub async fn reopened(self) -> World {
         let service = service(&self.vault).await;
         World { service, ..self }
     }
 
-    async fn commit(&self, steps: Vec<Step>) -> domain::Result<Revision> {
+    pub async fn commit(&self, steps: Vec<Step>) -> domain::Result<Revision> {
         self.service.commit(&self.permit, Request { steps, ..Request::default() }).await.map(|o| o.revision)
     }
 
@@ -78,7 +78,7 @@ impl World {
         self.commit(texts.iter().map(write).collect()).await.unwrap()
     }
 
-    async fn all(&self, permit: &StorePermit, revision: Revision) -> Texts {
+    pub async fn all(&self, permit: &StorePermit, revision: Revision) -> Texts {
         let mut list = List { full: true, revision, ..List::default() };
         list.page.size = 3;
         let mut found = Texts::new();
@@ -139,7 +139,7 @@ fn on_map(map: &Texts, operation: &Operation) -> Option<Texts> {
     Some(after)
 }
 
-fn operations() -> impl Strategy<Value = Operation> {
+pub fn operations() -> impl Strategy<Value = Operation> {
     let path = proptest::sample::select(vec!["/a", "/a/b", "/c", "/d/e", "/d/f", "/d"]);
     let text = proptest::sample::select(vec!["", "one\n", "two\nthree\n", "one\ntwo\n"]);
     (path, text, 0..5u8).prop_map(|(path, text, kind)| {

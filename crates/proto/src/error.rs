@@ -121,7 +121,7 @@ pub fn from_status(status: &Status) -> Error {
 }
 
 /// Reasons that code may match on. Others read as their kind's.
-const REASONS: [&str; 18] = [
+const REASONS: [&str; 19] = [
     "INVALID_FIELD",
     "NOT_FOUND",
     "ACCESS_DENIED",
@@ -138,6 +138,7 @@ const REASONS: [&str; 18] = [
     "DREAM_RUNNING",
     "DREAM_NOT_READY",
     "UNAVAILABLE",
+    "IMPORT_REFUSED",
     "DATA_DAMAGED",
     "INTERNAL",
 ];

@@ -18,6 +18,7 @@ fn records_are_the_golden_bytes() {
         tool_call: "t".into(),
         on_behalf_of: "o".into(),
         dream: "d".into(),
+        claim: Some(Box::new(domain::actor::Claim { principal: "q".into(), ..Default::default() })),
     };
     let content = ContentRef { hash: [2; 32], sha256: [3; 32], size_bytes: 300 };
     let detail = Detail {
