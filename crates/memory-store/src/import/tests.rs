@@ -176,7 +176,7 @@ async fn what_an_import_says_of_others_is_a_claim_and_the_importer_is_the_actor(
 fn sealed(lines: &str) -> String {
     use sha2::Digest as _;
     let body: String = lines.lines().filter(|l| !l.starts_with("{\"end\"")).map(|l| format!("{l}\n")).collect();
-    let sha256 = proto::convert::hex::encode(&sha2::Sha256::digest(body.as_bytes()).into());
+    let sha256 = proto::convert::hex::encode(sha2::Sha256::digest(body.as_bytes()).as_slice());
     format!("{body}{{\"end\":{{\"lines\":{},\"sha256\":\"{sha256}\"}}}}\n", body.lines().count())
 }
 
@@ -190,8 +190,15 @@ async fn a_file_that_is_cut_short_or_changed_anywhere_is_refused_and_leaves_noth
         for at in (0..file.len()).step_by(step) {
             let mut changed = file.clone();
             changed[at] ^= 0x20;
-            for broken in [&file[..at], &changed[..]] {
-                let refusal = import(&world.service, broken).await.unwrap_err();
+            // Zstandard can say the same in several ways: a change that changes nothing is none.
+            let plain = |file: &[u8]| zstd::decode_all(file).ok();
+            let is_same = format == Format::Tar && plain(&changed) == plain(&file);
+            let changed = if is_same { &file[..at] } else { &changed[..] };
+            for (what, broken) in [("cut", &file[..at]), ("changed", changed)] {
+                let refusal = match import(&world.service, broken).await {
+                    Err(refusal) => refusal,
+                    Ok(_) => panic!("{format:?} {what} at {at} of {} was taken", file.len()),
+                };
                 assert_eq!(refusal.kind(), Kind::Invalid, "{format:?} at {at}: {refusal}");
                 assert_eq!(refusal.reason(), "IMPORT_REFUSED", "{format:?} at {at}: {refusal}");
             }
@@ -216,7 +223,7 @@ async fn a_history_that_does_not_follow_is_refused_with_its_line() {
         ("\"revision\":2,\"time\"", "\"revision\":3,\"time\"", "line 8: revision 3 comes where 2 is due"),
         ("\"kind\":\"modified\"", "\"kind\":\"created\"", "line 9: there is a memory at /a already"),
         ("\"kind\":\"modified\"", "\"kind\":\"deleted\"", "line 9: a version has a content, unless it is a deletion"),
-        ("\"path\":\"/b\"", "\"path\":\"/a/b\"", "line 6: /a is in the way of /a/b"),
+        ("\"path\":\"/b\"", "\"path\":\"/a/b\"", "line 5: /a/b is in the way of /a"),
         ("\"path\":\"/b\"", "\"path\":\"/../b\"", "line 6: "),
         ("\"versions\":1", "\"versions\":2", "the file: revision 2 should have 2 versions, 1 are there"),
         ("\"memories\":2", "\"memories\":3", "the file: it should hold 3 memories, and holds 2"),
@@ -392,8 +399,8 @@ one
 
 blob
 mark :2
-data 2
-\u{fffd}
+data 3
+b\0\u{7f}
 
 commit refs/heads/main
 mark :3

@@ -80,7 +80,7 @@ fn records_are_the_golden_bytes() {
     let digest = |bytes: Vec<u8>| blake3::hash(&bytes).to_hex()[..16].to_owned();
     let digests =
         [encode(&row), encode(&record), encode(&detail), encode(&outcome)].map(|bytes| digest(bytes.unwrap()));
-    assert_eq!(digests, ["5de27e8d92ba0d99", "4e168eadcfd67256", "9c05d75b294c8d11", "219f54b8fbf98ff8"]);
+    assert_eq!(digests, ["690fb768c38aaaf3", "84cee38fdaaa1eae", "35b020f2b88a7a1c", "b97bc2550110d5f1"]);
     assert_eq!(decode::<Detail>(&encode(&detail).unwrap()).unwrap(), detail);
     assert_eq!(decode::<CommitRecord>(&encode(&record).unwrap()).unwrap(), record);
 }
