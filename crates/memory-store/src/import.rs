@@ -201,7 +201,6 @@ impl MemoryStore {
             name: if header.name.is_empty() { line.name } else { header.name.clone() },
             description: if header.description.is_empty() { line.description } else { header.description.clone() },
             metadata: line.metadata,
-            ..NewStore::default()
         });
         let made = async {
             if let Some(new) = said {
@@ -258,4 +257,3 @@ async fn next<T>(parts: &mut (impl Stream<Item = Result<T>> + Unpin)) -> Result<
         }
     }
 }
-

@@ -25,7 +25,11 @@ const LEVEL: i32 = 3;
 pub async fn write(source: &Source, out: &Out) -> Result<()> {
     let mut archive = Archive::new(out)?;
     archive.entry(STORE, 0, &Line::Store(source.line()).encode()?).await?;
-    if source.with_history { with_history(source, &mut archive).await? } else { without(source, &mut archive).await? }
+    if source.with_history {
+        with_history(source, &mut archive).await?
+    } else {
+        without(source, &mut archive).await?
+    }
     archive.end().await
 }
 

@@ -213,9 +213,8 @@ impl Builder {
     }
 
     async fn change(&mut self, place: &Place, change: Change) -> Result<()> {
-        let full = |part: &Part| {
-            part.draft.len() >= limits::COMMIT_VERSIONS_MAX || part.bytes >= limits::COMMIT_BYTES_MAX
-        };
+        let full =
+            |part: &Part| part.draft.len() >= limits::COMMIT_VERSIONS_MAX || part.bytes >= limits::COMMIT_BYTES_MAX;
         if self.part.as_ref().is_some_and(full) {
             self.end_draft(place).await?;
         }
@@ -285,7 +284,10 @@ impl Builder {
         if !finished.made.is_empty() {
             let message = match part.number {
                 1 => part.message.clone(),
-                n => format!("{} (part {n})", &part.message[..part.message.floor_char_boundary(limits::TEXT_BYTES_MAX - 32)]),
+                n => format!(
+                    "{} (part {n})",
+                    &part.message[..part.message.floor_char_boundary(limits::TEXT_BYTES_MAX - 32)]
+                ),
             };
             self.commit(place, part.actor.clone(), message, None, finished).await?;
             (part.number, part.made) = (part.number + 1, true);

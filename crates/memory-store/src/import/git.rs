@@ -24,7 +24,8 @@ const USUAL_BRANCHES: [&str; 3] = ["refs/heads/main", "refs/heads/master", "refs
 const MARK_BYTES: usize = 96;
 
 pub fn read(input: Input, branch: &str, items: &Items) -> Result<()> {
-    let mut graph = Graph { items, marks: HashMap::new(), refs: HashMap::new(), commits: Vec::new(), bytes: 0, tags: 0 };
+    let mut graph =
+        Graph { items, marks: HashMap::new(), refs: HashMap::new(), commits: Vec::new(), bytes: 0, tags: 0 };
     let mut stream = Stream::new(input);
     while let Some((place, command)) = stream.next()? {
         graph.take(place, command)?;
@@ -136,7 +137,13 @@ impl Graph<'_> {
             .ok_or_else(|| place.refuse("the commit has no author that can be read"))?;
         let cut = message.len() > limits::TEXT_BYTES_MAX;
         message.truncate(message.floor_char_boundary(limits::TEXT_BYTES_MAX));
-        self.commits.push(Commit { place: place.clone(), parent, begin: Begin { claim: Some(claim), message }, cut, changes });
+        self.commits.push(Commit {
+            place: place.clone(),
+            parent,
+            begin: Begin { claim: Some(claim), message },
+            cut,
+            changes,
+        });
         let number = self.commits.len() - 1;
         self.refs.insert(command.name, number);
         self.mark(&place, command.mark, Mark::Commit(number))
@@ -179,7 +186,8 @@ impl Graph<'_> {
             },
             None => self.refs.get(reference.strip_suffix("^0").unwrap_or(reference)).copied(),
         };
-        let missing = || format!("the commit {reference} is not in the stream: export the branch from its first commit");
+        let missing =
+            || format!("the commit {reference} is not in the stream: export the branch from its first commit");
         found.ok_or_else(|| place.refuse(missing()))
     }
 
@@ -196,7 +204,8 @@ impl Graph<'_> {
             next = self.commits[number].parent;
         }
         let left_out = self.commits.len() - chain.len();
-        let chain: HashMap<usize, usize> = chain.into_iter().rev().enumerate().map(|(at, number)| (number, at)).collect();
+        let chain: HashMap<usize, usize> =
+            chain.into_iter().rev().enumerate().map(|(at, number)| (number, at)).collect();
         let mut ours: Vec<(usize, Commit)> =
             self.commits.into_iter().enumerate().filter_map(|(n, c)| Some((*chain.get(&n)?, c))).collect();
         ours.sort_by_key(|(at, _)| *at);
@@ -206,7 +215,11 @@ impl Graph<'_> {
             let place = commit.place;
             if commit.cut {
                 let most = limits::TEXT_BYTES_MAX;
-                self.items.problem(&place, "", format!("the commit's message was cut: it has more than {most} bytes"))?;
+                self.items.problem(
+                    &place,
+                    "",
+                    format!("the commit's message was cut: it has more than {most} bytes"),
+                )?;
             }
             self.items.send(&place, Item::Begin(commit.begin))?;
             for change in commit.changes {
@@ -222,7 +235,10 @@ impl Graph<'_> {
             }
         }
         let summary = [
-            (left_out as u64, "commits of other or merged branches are no commits of their own; what was merged came with its merge"),
+            (
+                left_out as u64,
+                "commits of other or merged branches are no commits of their own; what was merged came with its merge",
+            ),
             (self.tags, "annotated tags are left out"),
         ];
         for (n, words) in summary.into_iter().filter(|(n, _)| *n > 0) {

@@ -14,7 +14,10 @@ pub enum Item {
     /// The file is one of ours.
     Store(StoreLine),
     /// A content that later items name.
-    Content { sha256: [u8; 32], text: Arc<str> },
+    Content {
+        sha256: [u8; 32],
+        text: Arc<str>,
+    },
     /// A commit to be kept as it is. As many versions follow as it says.
     Commit(CommitLine),
     Version(VersionLine),
@@ -22,10 +25,16 @@ pub enum Item {
     Begin(Begin),
     Change(Change),
     /// A file beside the history: it must be as the history says.
-    File { path: MemoryPath, sha256: [u8; 32] },
+    File {
+        path: MemoryPath,
+        sha256: [u8; 32],
+    },
     /// There are no more files beside the history.
     FilesEnd,
-    Problem { path: String, reason: String },
+    Problem {
+        path: String,
+        reason: String,
+    },
 }
 
 pub struct Begin {
@@ -35,11 +44,19 @@ pub struct Begin {
 }
 
 pub enum Change {
-    Write { path: MemoryPath, sha256: [u8; 32] },
+    Write {
+        path: MemoryPath,
+        sha256: [u8; 32],
+    },
     /// A memory with what is known of it.
     Create(Box<MemoryLine>),
-    Move { from: MemoryPath, to: MemoryPath },
-    Delete { path: MemoryPath },
+    Move {
+        from: MemoryPath,
+        to: MemoryPath,
+    },
+    Delete {
+        path: MemoryPath,
+    },
 }
 
 /// Where in the file something is.

@@ -211,14 +211,7 @@ fn credits(place: &Place, lines: Vec<CreditLine>, importer: &Actor, now: Timesta
 }
 
 pub fn check_actor(place: &Place, actor: &ActorLine) -> Result<()> {
-    let words = [
-        &actor.principal,
-        &actor.session,
-        &actor.agent,
-        &actor.tool_call,
-        &actor.on_behalf_of,
-        &actor.dream,
-    ];
+    let words = [&actor.principal, &actor.session, &actor.agent, &actor.tool_call, &actor.on_behalf_of, &actor.dream];
     words.into_iter().try_for_each(|word| check_words(place, "an actor's name", word, limits::TEXT_BYTES_MAX))
 }
 

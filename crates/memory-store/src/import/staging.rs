@@ -34,8 +34,7 @@ impl Staging {
     pub async fn put(&mut self, key: Bytes, plain: &[u8]) -> Result<()> {
         self.batch.put(key, plain).map_err(fault::of)?;
         self.bytes += plain.len();
-        if self.batch.len() >= limits::STORE_IMPORT_BATCH_ROWS_MAX
-            || self.bytes >= limits::STORE_IMPORT_BATCH_BYTES_MAX
+        if self.batch.len() >= limits::STORE_IMPORT_BATCH_ROWS_MAX || self.bytes >= limits::STORE_IMPORT_BATCH_BYTES_MAX
         {
             self.flush().await?;
         }

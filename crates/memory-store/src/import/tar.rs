@@ -38,7 +38,6 @@ pub fn read(input: Input, items: &Items) -> Result<()> {
         reading.entry(&mut entry)?;
         drain(&mut entry, &file)?;
     }
-    drop(entries);
     budget.set(u64::MAX);
     let mut rest = archive.into_inner();
     drain(&mut rest, &file)?;
@@ -89,9 +88,9 @@ impl Reading<'_> {
         }
         let ours = self.store.as_ref().map(|store| store.with_history);
         match ours {
-            Some(true) if name.starts_with(HISTORY) => lines(entry, &place, |line, place| {
-                jsonl::record(line, true, place, self.items)
-            }),
+            Some(true) if name.starts_with(HISTORY) => {
+                lines(entry, &place, |line, place| jsonl::record(line, true, place, self.items))
+            }
             Some(false) if name.starts_with(MEMORIES) => lines(entry, &place, |line, place| match line {
                 Line::Memory(memory) => {
                     let path = memory.path.clone();
@@ -135,7 +134,9 @@ impl Reading<'_> {
         self.items.send(place, Item::Content { sha256, text: Arc::from(text) })?;
         let change = match self.known.remove(&path) {
             Some((place, known)) if known.sha256 != sha256 => {
-                return Err(place.refuse(format_args!("{path} is not as this line says: delete .reverie to import the files alone")));
+                return Err(place.refuse(format_args!(
+                    "{path} is not as this line says: delete .reverie to import the files alone"
+                )));
             }
             Some((_, known)) => Change::Create(Box::new(known)),
             None => Change::Write { path, sha256 },

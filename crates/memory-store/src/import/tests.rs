@@ -60,7 +60,10 @@ async fn eventful() -> (World, StoreId) {
     world.commit(vec![step(write)]).await.unwrap();
     let moved = |from: &str, to: &str| step(Operation::Move { from: from.parse().unwrap(), to: to.parse().unwrap() });
     world.commit(vec![moved("/dir", "/other/dir")]).await.unwrap();
-    world.commit(vec![moved("/a.md", "/tmp.md"), moved("/other/dir/b c.md", "/a.md"), moved("/tmp.md", "/a2.md")]).await.unwrap();
+    world
+        .commit(vec![moved("/a.md", "/tmp.md"), moved("/other/dir/b c.md", "/a.md"), moved("/tmp.md", "/a2.md")])
+        .await
+        .unwrap();
     let all = Restore { to_revision: 1, paths: vec![domain::path::Prefix::ALL], ..Restore::default() };
     world.service.restore(&world.permit, &all).await.unwrap();
     let permit = principal().permit_store(Action::StoreFork, world.permit.store()).unwrap();
@@ -80,7 +83,11 @@ async fn check_round_trip(world: &World, store: StoreId) {
     for format in FORMATS {
         for with_history in [true, false] {
             let file = export(&world.service, store, format, with_history).await;
-            assert_eq!(file, export(&world.service, store, format, with_history).await, "{format:?}: the same bytes again");
+            assert_eq!(
+                file,
+                export(&world.service, store, format, with_history).await,
+                "{format:?}: the same bytes again"
+            );
             let report = import(&world.service, &file).await.unwrap();
             assert!(report.problems.is_empty(), "{format:?}: {:?}", report.problems);
             assert_eq!(world.all(&reader(report.store.id), 0).await, expected, "{format:?} {with_history}");
@@ -167,7 +174,8 @@ async fn what_an_import_says_of_others_is_a_claim_and_the_importer_is_the_actor(
     assert_eq!(blamed[0].actor.claim, commit.actor.claim, "blame tells it too");
     for (who, found) in [("ana", 1), ("the-auditor", 1), ("ben", 0)] {
         let actor = ActorFilter { principal: who.into(), ..ActorFilter::default() };
-        let listed = world.service.list_commits(&reader(store), &Commits { actor, ..Commits::default() }).await.unwrap();
+        let listed =
+            world.service.list_commits(&reader(store), &Commits { actor, ..Commits::default() }).await.unwrap();
         assert_eq!(listed.items.len(), found, "{who}");
     }
 }
@@ -227,7 +235,11 @@ async fn a_history_that_does_not_follow_is_refused_with_its_line() {
         ("\"path\":\"/b\"", "\"path\":\"/../b\"", "line 6: "),
         ("\"versions\":1", "\"versions\":2", "the file: revision 2 should have 2 versions, 1 are there"),
         ("\"memories\":2", "\"memories\":3", "the file: it should hold 3 memories, and holds 2"),
-        ("\"format\":\"reverie-store\",\"version\":1", "\"format\":\"reverie-store\",\"version\":2", "line 1: version 2"),
+        (
+            "\"format\":\"reverie-store\",\"version\":1",
+            "\"format\":\"reverie-store\",\"version\":2",
+            "line 1: version 2",
+        ),
         ("\"text\":\"one\\n\"", "\"text\":\"0ne\\n\"", "line 2: the text is not the one"),
     ];
     let before = rows(&world).await;
@@ -244,7 +256,8 @@ async fn a_history_that_does_not_follow_is_refused_with_its_line() {
 async fn a_request_id_makes_one_store_and_a_taken_handle_none() {
     let (world, fork) = eventful().await;
     let file = export(&world.service, fork, Format::Tar, false).await;
-    let header = ImportHeader { handle: Some("copy".parse().unwrap()), request_id: "r-1".into(), ..ImportHeader::default() };
+    let header =
+        ImportHeader { handle: Some("copy".parse().unwrap()), request_id: "r-1".into(), ..ImportHeader::default() };
     let first = import_with(&world.service, header.clone(), &file).await.unwrap();
     let before = rows(&world).await;
     let again = import_with(&world.service, header.clone(), &file).await.unwrap();
@@ -457,7 +470,8 @@ done
     assert_eq!(world.all(&reader(store), 0).await, expected);
     let reasons: BTreeMap<&str, &str> = report.problems.iter().map(|p| (p.path.as_str(), p.reason.as_str())).collect();
     assert!(reasons["link"].contains("symbolic link") && reasons["module"].contains("submodule"), "{reasons:?}");
-    let about_all: Vec<&str> = report.problems.iter().filter(|p| p.path.is_empty()).map(|p| p.reason.as_str()).collect();
+    let about_all: Vec<&str> =
+        report.problems.iter().filter(|p| p.path.is_empty()).map(|p| p.reason.as_str()).collect();
     assert!(about_all[0].starts_with("1 commits of other or merged branches"), "{about_all:?}");
     assert!(about_all[1].starts_with("1 commits are left out"), "{about_all:?}");
 
@@ -479,7 +493,9 @@ done
 async fn a_text_of_a_branch_that_is_left_out_is_not_kept() {
     let commit = |branch: &str, text: &str| {
         let size = text.len();
-        format!("commit refs/heads/{branch}\nauthor A <a@b> 7 +0000\ncommitter A <a@b> 7 +0000\ndata 1\nx\nM 100644 inline f\ndata {size}\n{text}\n")
+        format!(
+            "commit refs/heads/{branch}\nauthor A <a@b> 7 +0000\ncommitter A <a@b> 7 +0000\ndata 1\nx\nM 100644 inline f\ndata {size}\n{text}\n"
+        )
     };
     let world = World::new().await;
     let before = rows(&world).await.len();

@@ -98,9 +98,10 @@ struct Limited<R> {
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
-            io::Error::other(format!("it has more than {} bytes", limits::STORE_IMPORT_BYTES_MAX))
-        })?;
+        self.left = self
+            .left
+            .checked_sub(n as u64)
+            .ok_or_else(|| io::Error::other(format!("it has more than {} bytes", limits::STORE_IMPORT_BYTES_MAX)))?;
         Ok(n)
     }
 }

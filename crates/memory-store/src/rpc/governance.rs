@@ -81,9 +81,9 @@ impl GovernanceService for GovernanceRpc {
     ) -> Result<Response<pb::ImportStoreResponse>, Status> {
         let principal = principal(&request)?;
         let permit = principal.permit(Action::StoreCreate).audited(&principal, Action::StoreCreate).map_err(refuse)?;
-        let parts = request.into_inner().map(|part| {
-            part.map_err(|status| from_status(&status)).and_then(portability::to_import_part)
-        });
+        let parts = request
+            .into_inner()
+            .map(|part| part.map_err(|status| from_status(&status)).and_then(portability::to_import_part));
         let report = self.0.import_parts(&permit, parts).await.map_err(refuse)?;
         // Who makes a store may read and write it.
         self.0.access().grant(principal.workspace, principal.token, report.store.id).await.map_err(refuse)?;

@@ -1,7 +1,7 @@
 //! Commits: proto/reverie/memory/v1/commit.proto, and the conflicts of memory.proto and history.proto.
 
-use domain::commit::{Conflict, MergeConflict, Precondition};
 use domain::actor::Claim;
+use domain::commit::{Conflict, MergeConflict, Precondition};
 use domain::{Actor, Error, Result, Timestamp};
 
 use crate::convert::hex;

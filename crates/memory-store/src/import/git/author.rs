@@ -73,6 +73,9 @@ mod tests {
     #[test]
     fn a_paragraph_that_only_begins_like_ours_is_text() {
         let (claim, message) = read("x <y> 7 +0000", "S\n\nReverie-Actor: ana\nSigned-off-by: x").unwrap();
-        assert_eq!((claim.principal.as_str(), message.as_str()), ("x <y>", "S\n\nReverie-Actor: ana\nSigned-off-by: x"));
+        assert_eq!(
+            (claim.principal.as_str(), message.as_str()),
+            ("x <y>", "S\n\nReverie-Actor: ana\nSigned-off-by: x")
+        );
     }
 }

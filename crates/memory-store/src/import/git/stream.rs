@@ -213,7 +213,9 @@ impl Stream {
             (Data::Whole(bytes), read as u64)
         };
         if read < size {
-            return Err(place.refuse(format_args!("{size} bytes of data are announced, {read} are there: it was cut short")));
+            return Err(
+                place.refuse(format_args!("{size} bytes of data are announced, {read} are there: it was cut short"))
+            );
         }
         Ok(data)
     }
@@ -340,8 +342,12 @@ mod tests {
         assert_eq!((commit.author.as_str(), commit.message.as_str()), ("A <a@b> 7 +0000", "Subject\n"));
         assert_eq!((commit.mark, commit.from.as_deref()), (Some(2), Some(":9")));
         let changes: Vec<&FileCommand> = commit.changes.iter().map(|(_, change)| change).collect();
-        let [FileCommand::Modify { path, .. }, FileCommand::Rename { from, to }, FileCommand::Delete { .. }, FileCommand::DeleteAll] =
-            changes.as_slice()
+        let [
+            FileCommand::Modify { path, .. },
+            FileCommand::Rename { from, to },
+            FileCommand::Delete { .. },
+            FileCommand::DeleteAll,
+        ] = changes.as_slice()
         else {
             panic!("four changes")
         };
@@ -352,7 +358,9 @@ mod tests {
     #[test]
     fn a_stream_that_was_cut_short_is_refused_with_its_line() {
         let refusal = |text| commands(text).err().unwrap().message().to_owned();
-        assert!(refusal("feature done\nblob\ndata 9\nhi\n").contains("line 3: 9 bytes of data are announced, 3 are there"));
+        assert!(
+            refusal("feature done\nblob\ndata 9\nhi\n").contains("line 3: 9 bytes of data are announced, 3 are there")
+        );
         assert!(refusal("feature done\nreset refs/heads/main\n").contains("line 3: the stream has no end"));
         assert!(refusal("blob\ndata 2\nhi\nnonsense x\n").contains("line 4: the command \"nonsense\" is not known"));
     }
