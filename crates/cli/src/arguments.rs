@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands;
 use crate::output::Format;
+use crate::process::backup::Places;
 use crate::process::role::Role;
 
 /// Shared, versioned memory for AI agents, and the dreaming that keeps it good.
@@ -41,6 +42,16 @@ pub enum Command {
     Up(Up),
     /// Run one service of a cluster
     Serve(Serve),
+    /// Back up the databases of a data folder that nobody serves
+    Backup(Backup),
+    /// Restore a backup into a folder that has no database
+    RestoreBackup(Backup),
+    /// Look for damage in the databases of a data folder that nobody serves
+    Scrub {
+        /// The folder of all data
+        #[arg(long, default_value = "reverie-data")]
+        data: PathBuf,
+    },
     #[command(flatten)]
     Client(commands::Command),
     /// Print completions for a shell
@@ -72,6 +83,15 @@ pub struct Serve {
     /// An OTLP/gRPC collector for traces; goes before the configuration's
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Backup {
+    /// The folder of all data, or of one role's
+    #[arg(long, default_value = "reverie-data")]
+    pub data: PathBuf,
+    #[command(flatten)]
+    pub places: Places,
 }
 
 #[derive(Debug, clap::Args)]

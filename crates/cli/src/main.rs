@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{CommandFactory as _, Parser as _};
-use cli::arguments::{Arguments, Command, Serve, Up};
+use cli::arguments::{Arguments, Backup, Command, Serve, Up};
 use cli::commands::{self, Context};
 use cli::exit;
 use cli::output::Output;
 use cli::process::up::{Cluster, Options};
-use cli::process::{role::Role, serve};
+use cli::process::{backup, role::Role, scrub, serve};
 use client::Client;
 use domain::access::Secret;
 use runtime::config::Config;
@@ -30,6 +30,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Up(up) => self::up(up, &output).await,
         Command::Serve(serve) => self::serve(serve).await,
+        Command::Backup(Backup { data, places }) => backup::back_up(&data, &places, &output).await,
+        Command::RestoreBackup(Backup { data, places }) => backup::restore(&data, &places, &output).await,
+        Command::Scrub { data } => scrub::offline(&data, &output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "reverie", &mut std::io::stdout());
             Ok(())

@@ -160,6 +160,13 @@ pub const TOKEN_BYTES_MAX: usize = 4_096;
 /// can take effect outside memory-store.
 pub const TOKEN_CACHE_S: u64 = 10;
 
+/// MiB of a database's page cache: where no memory limit is set, and the bounds of what is taken of one.
+pub const CACHE_MIB_DEFAULT: u64 = 256;
+pub const CACHE_MIB_MIN: u64 = 16;
+pub const CACHE_MIB_MAX: u64 = 4_096;
+/// The cache's share of the memory limit is one in this many.
+pub const CACHE_SHARE: u64 = 4;
+
 /// Bytes of one gRPC message.
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 12 << 20;
 /// Concurrent requests of one service before it answers RESOURCE_EXHAUSTED.

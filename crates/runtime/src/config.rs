@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use domain::{Error, Result};
+use domain::{Error, Result, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::telemetry::LogFormat;
@@ -18,6 +18,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub data: PathBuf,
     pub cache_mib: u64,
+    pub ballast_mib: u64,
+    pub free_mib_min: u64,
     pub peers: Peers,
     pub admin: Admin,
     pub log: Log,
@@ -59,7 +61,9 @@ impl Default for Config {
         Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7401)),
             data: PathBuf::from("/var/lib/reverie"),
-            cache_mib: 256,
+            cache_mib: 0,
+            ballast_mib: 64,
+            free_mib_min: 64,
             peers: Peers::default(),
             admin: Admin::default(),
             log: Log::default(),
@@ -81,6 +85,28 @@ impl Default for Log {
 }
 
 impl Config {
+    /// Bytes of sled's page cache: what `cache_mib` says; for 0 a quarter of what the process may use, for
+    /// it takes two to three times its cache at its peak.
+    pub fn cache_bytes(&self, memory_limit_bytes: Option<u64>) -> u64 {
+        const MIB: u64 = 1 << 20;
+        match (self.cache_mib, memory_limit_bytes) {
+            (0, None) => limits::CACHE_MIB_DEFAULT * MIB,
+            (0, Some(limit)) => {
+                (limit / limits::CACHE_SHARE).clamp(limits::CACHE_MIB_MIN * MIB, limits::CACHE_MIB_MAX * MIB)
+            }
+            (mib, limit) => {
+                if let Some(limit) = limit.filter(|limit| mib * MIB * 3 > *limit) {
+                    tracing::warn!(
+                        cache_mib = mib,
+                        memory_limit_mib = limit / MIB,
+                        "the cache may take more memory than there is: make cache_mib less than a third of the limit, or 0"
+                    );
+                }
+                mib * MIB
+            }
+        }
+    }
+
     /// Parses a file's text. The error names the key and the line.
     pub fn parse(text: &str) -> Result<Config> {
         toml::from_str(text).map_err(|e| Error::invalid("config", e.to_string().trim().replace('\n', " ")))
@@ -94,6 +120,16 @@ mod tests {
     #[test]
     fn the_file_that_ships_says_what_the_defaults_are() {
         assert_eq!(Config::parse(DEFAULT).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_cache_is_a_quarter_of_the_memory_unless_somebody_says() {
+        let config = |cache_mib| Config { cache_mib, ..Config::default() };
+        assert_eq!(config(0).cache_bytes(Some(1 << 30)), 256 << 20);
+        assert_eq!(config(0).cache_bytes(Some(8 << 20)), 16 << 20);
+        assert_eq!(config(0).cache_bytes(Some(1 << 40)), 4 << 30);
+        assert_eq!(config(0).cache_bytes(None), 256 << 20);
+        assert_eq!(config(100).cache_bytes(Some(1 << 30)), 100 << 20);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod config;
 mod deadline;
 mod drain;
 mod layer;
+pub mod memory;
 mod overload;
 mod panic;
 pub mod refusal;

@@ -1,6 +1,5 @@
 //! The roles: what each opens and serves.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -11,8 +10,9 @@ use dream_orchestrator::{DreamOrchestrator, Endpoints};
 use memory_store::MemoryStore;
 use runtime::clock::{SystemClock, SystemIds};
 use runtime::config::Config;
+use runtime::memory;
 use runtime::server::Server;
-use storage::Vault;
+use storage::{Options, Vault};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use transcript_ingest::TranscriptIngest;
@@ -57,6 +57,8 @@ impl Role {
 pub struct Opened {
     pub routes: Routes,
     pub authenticator: Arc<dyn Authenticator>,
+    /// The database under the service, for those who look after it.
+    pub vault: Vault,
 }
 
 impl Opened {
@@ -68,32 +70,38 @@ impl Opened {
 
 /// Opens a role's database and the service on it. `admin` is memory-store's.
 pub async fn open(role: Role, config: &Config, admin: &AdminToken, shutdown: CancellationToken) -> Result<Opened> {
-    let vault = vault(&config.data, config.cache_mib)
+    let vault = vault(config)
         .await
         .with_context(|| format!("opening {}'s database in {}", role.name(), config.data.display()))?;
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let memory = || Client::connect(&config.peers.memory_store, Secret::new(""));
     match role {
         Role::MemoryStore => {
-            let service = MemoryStore::open(vault, clock, ids, shutdown).await?;
+            let service = MemoryStore::open(vault.clone(), clock, ids, shutdown).await?;
             admin.install(&service).await?;
-            Ok(Opened { routes: service.routes(), authenticator: service.authenticator() })
+            Ok(Opened { routes: service.routes(), authenticator: service.authenticator(), vault })
         }
         Role::TranscriptIngest => {
-            let service = TranscriptIngest::open(vault, clock, ids, shutdown).await?;
-            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)) })
+            let service = TranscriptIngest::open(vault.clone(), clock, ids, shutdown).await?;
+            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)), vault })
         }
         Role::DreamOrchestrator => {
             let endpoints = Endpoints {
                 memory: config.peers.memory_store.clone(),
                 transcript: config.peers.transcript_ingest.clone(),
             };
-            let service = DreamOrchestrator::open(vault, clock, ids, endpoints, shutdown).await?;
-            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)) })
+            let service = DreamOrchestrator::open(vault.clone(), clock, ids, endpoints, shutdown).await?;
+            Ok(Opened { routes: service.routes(), authenticator: Arc::new(WhoAmI::new(memory()?)), vault })
         }
     }
 }
 
-async fn vault(folder: &Path, cache_mib: u64) -> Result<Vault> {
-    Ok(storage::open(folder, cache_mib << 20).await?)
+async fn vault(config: &Config) -> Result<Vault> {
+    let options = Options {
+        cache_bytes: config.cache_bytes(memory::limit_bytes()),
+        ballast_bytes: config.ballast_mib << 20,
+        free_bytes_min: config.free_mib_min << 20,
+        ..Options::default()
+    };
+    Ok(storage::open_with(&config.data, options).await?)
 }

@@ -4,16 +4,19 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use runtime::config::Config;
+use runtime::task;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::process::admin::AdminToken;
 use crate::process::role::{self, Role};
+use crate::process::scrub;
 
 /// Serves until `shutdown` fires.
 pub async fn serve(role: Role, config: Config, shutdown: CancellationToken) -> Result<()> {
     let admin = admin_token(role, &config)?;
     let opened = role::open(role, &config, &admin, shutdown.clone()).await?;
+    let _scrub = task::spawn("scrub", scrub::daily(role.name(), opened.vault.clone(), shutdown.clone()));
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listening on {}", config.listen))?;
     tracing::info!(role = role.name(), address = %listener.local_addr()?, "serving");
     Ok(opened.server(role, shutdown).run(listener).await?)

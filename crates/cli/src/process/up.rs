@@ -18,11 +18,14 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::process::admin::AdminToken;
 use crate::process::role::{self, Role};
+use crate::process::scrub;
 
 /// Where everything is, as JSON, while the cluster runs.
 const ADDRESSES: &str = "up.json";
 /// MiB of page cache for each service.
 const CACHE_MIB: u64 = 128;
+/// MiB that each service keeps on the disk for the day when it is full.
+const BALLAST_MIB: u64 = 16;
 /// How long to wait for every service to say that it serves.
 const READY: Duration = Duration::from_secs(60);
 
@@ -48,6 +51,7 @@ pub struct Cluster {
     data: PathBuf,
     shutdown: CancellationToken,
     servers: Group<io::Result<()>>,
+    scrubs: Group,
     /// Held as long as the folder is in use.
     _lock: File,
 }
@@ -72,6 +76,7 @@ impl Cluster {
             data,
             shutdown: shutdown.clone(),
             servers: Group::default(),
+            scrubs: Group::default(),
             _lock: lock,
         };
 
@@ -79,10 +84,17 @@ impl Cluster {
         let (mut routes, mut authenticator) = (Vec::new(), None);
         for (role, listener) in listeners {
             let data = cluster.data.join(role.name());
-            let config = Config { data, cache_mib: CACHE_MIB, peers: peers.clone(), ..Config::default() };
+            let config = Config {
+                data,
+                cache_mib: CACHE_MIB,
+                ballast_mib: BALLAST_MIB,
+                peers: peers.clone(),
+                ..Config::default()
+            };
             let opened = role::open(role, &config, &admin, shutdown.clone()).await?;
             cluster.roles.push((role, listener.local_addr()?));
             routes.push(opened.routes.clone());
+            cluster.scrubs.spawn("scrub", scrub::daily(role.name(), opened.vault.clone(), shutdown.clone()));
             // memory-store knows by itself who calls: it is the first, and answers for the base port.
             authenticator.get_or_insert(opened.authenticator.clone());
             cluster.servers.spawn("serve", opened.server(role, shutdown.clone()).run(listener));
@@ -124,6 +136,8 @@ impl Cluster {
         for ended in self.servers.join().await {
             ended.context("a server panicked")??;
         }
+        // They hold the databases too.
+        self.scrubs.join().await;
         fs::remove_file(&addresses).with_context(|| format!("removing {}", addresses.display()))
     }
 
@@ -159,7 +173,7 @@ impl Cluster {
 }
 
 /// Keeps the folder for this process: two clusters on one would each lack what the other holds.
-fn lock(data: &Path) -> Result<File> {
+pub fn lock(data: &Path) -> Result<File> {
     let file = data.join("lock");
     let lock = File::create(&file).with_context(|| format!("writing {}", file.display()))?;
     match lock.try_lock() {

@@ -1,5 +1,6 @@
 //! The `reverie` binary as people and supervisors meet it: real processes, signals, exit codes.
 
+mod backup;
 mod run;
 mod serve;
 mod up;

@@ -9,14 +9,14 @@ use tempfile::TempDir;
 
 use crate::run::{Serving, argument, run, stderr};
 
-async fn up(data: &Path) -> Result<Serving> {
+pub async fn up(data: &Path) -> Result<Serving> {
     let mut serving = Serving::start(&["up", "--data", argument(data), "--port-base", "0"])?;
     serving.says("ready").await?;
     Ok(serving)
 }
 
 /// A client command against the cluster in a folder.
-async fn reverie(data: &Path, arguments: &[&str]) -> Result<String> {
+pub async fn reverie(data: &Path, arguments: &[&str]) -> Result<String> {
     let addresses: Value = serde_json::from_slice(&std::fs::read(data.join("up.json"))?)?;
     let text = |key: &str| addresses[key].as_str().with_context(|| format!("up.json has no {key}"));
     let environment = [("REVERIE_URL", text("base")?), ("REVERIE_TOKEN_FILE", text("token_file")?)];
