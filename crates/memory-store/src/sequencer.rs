@@ -254,6 +254,10 @@ impl Running {
                 }
             }
         }
+        if ready.iter().all(|made| made.texts.is_empty()) {
+            // Deletions and moves: a full disk must not keep anybody from making room.
+            batch.makes_room();
+        }
         let head = if ready.is_empty() {
             None
         } else {
