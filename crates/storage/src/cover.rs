@@ -12,6 +12,29 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// Bits of a serial: 2.8e14 records. A puncture adds at most this many seeds.
 pub const SERIAL_BITS: u32 = 48;
 
+/// A neighbourhood has 2^this many serials: records are written in the order of their serials, so that one of
+/// these, kept, saves most of the way from the root.
+const NEIGHBOURHOOD_BITS: u32 = 6;
+
+/// A subtree of serials that were not punctured when it was made.
+#[derive(Clone)]
+pub struct Neighbourhood(Node);
+
+impl Neighbourhood {
+    pub fn contains(&self, serial: u64) -> bool {
+        self.0.contains(serial)
+    }
+
+    /// The data key of a serial that it contains.
+    pub fn key(&self, serial: u64) -> [u8; 32] {
+        let mut node = self.0.clone();
+        while node.height > 0 {
+            node = node.towards(serial);
+        }
+        blake3::derive_key("reverie 2026-11 record data key v1", &node.seed)
+    }
+}
+
 /// The seeds from which every serial that is not punctured can be made.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Cover {
@@ -39,6 +62,11 @@ impl Node {
         Node { start: self.start | u64::from(right) << height, height, seed }
     }
 
+    /// The child that holds the serial.
+    fn towards(&self, serial: u64) -> Node {
+        self.child(serial >> (self.height - 1) & 1 == 1)
+    }
+
     /// The child that holds the serial, and the other.
     fn split(&self, serial: u64) -> (Node, Node) {
         let right = serial >> (self.height - 1) & 1 == 1;
@@ -52,12 +80,18 @@ impl Cover {
     }
 
     /// The data key of a serial; None where it is punctured.
+    #[cfg(test)]
     pub fn key(&self, serial: u64) -> Option<[u8; 32]> {
+        Some(self.neighbourhood(serial)?.key(serial))
+    }
+
+    /// The smallest subtree of the cover around a serial with at least its near neighbours, where there is one.
+    pub fn neighbourhood(&self, serial: u64) -> Option<Neighbourhood> {
         let mut node = self.nodes.iter().find(|n| n.contains(serial))?.clone();
-        while node.height > 0 {
-            node = node.split(serial).0;
+        while node.height > NEIGHBOURHOOD_BITS {
+            node = node.towards(serial);
         }
-        Some(blake3::derive_key("reverie 2026-11 record data key v1", &node.seed))
+        Some(Neighbourhood(node))
     }
 
     /// Makes the serial's key impossible to make. True where it was possible before.

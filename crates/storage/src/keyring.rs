@@ -16,7 +16,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::cover::Cover;
+use crate::cover::{Cover, Neighbourhood};
 use crate::durable::{make_folder, sync_folder, write_file};
 use crate::engine::{Error, Result};
 
@@ -34,6 +34,9 @@ struct State {
     cover: Cover,
     /// Keys the hashes that stand in the database's keys.
     hash_key: [u8; 32],
+    /// Where the last data key was made. Goes with every puncture.
+    #[serde(skip)]
+    near: Mutex<Option<Neighbourhood>>,
 }
 
 struct Files {
@@ -107,7 +110,12 @@ impl Keyring {
 
     /// The data key of a serial; None where it was erased.
     pub fn data_key(&self, serial: u64) -> Option<Zeroizing<[u8; 32]>> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).cover.key(serial).map(Zeroizing::new)
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut near = state.near.lock().unwrap_or_else(PoisonError::into_inner);
+        if !near.as_ref().is_some_and(|n| n.contains(serial)) {
+            *near = Some(state.cover.neighbourhood(serial)?);
+        }
+        near.as_ref().map(|n| Zeroizing::new(n.key(serial)))
     }
 
     /// A hash that nobody can make without the keyring.
@@ -133,6 +141,7 @@ impl Keyring {
         for &serial in serials {
             state.cover.puncture(serial);
         }
+        *state.near.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         match &mut files {
             Some(files) => files.rotate(&state),
             None => Ok(()),
@@ -148,7 +157,7 @@ impl Drop for State {
 
 impl State {
     fn fresh() -> Result<State> {
-        Ok(State { cover: Cover::new(random()?), hash_key: random()? })
+        Ok(State { cover: Cover::new(random()?), hash_key: random()?, near: Mutex::default() })
     }
 }
 
