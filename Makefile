@@ -73,6 +73,11 @@ soak: ## The crash tests, long: 1,000 kills, 5,000 losses of power, 2,000 damage
 	REVERIE_POWER_LOSS_POINTS=5000 $(CARGO) test --release -p reverie-storage --test power_loss -- --nocapture
 	REVERIE_DAMAGE_ROUNDS=2000 $(CARGO) test --release -p reverie-storage --test damage -- --nocapture
 
+.PHONY: bench
+bench: ## Measure the release binary beside an echo and, where it is installed, etcd (Debian: etcd-server)
+	$(CARGO) build --release --bin reverie --bin reverie-bench
+	target/release/reverie-bench --json target/bench.json
+
 .PHONY: release-check
 release-check: ## Build the image, render and check the manifests, check bans and licences
 	deploy/check.sh

@@ -6,5 +6,4 @@ mod access;
 mod cluster;
 mod journey;
 mod process;
-mod trace;
 mod writers;
