@@ -1,6 +1,5 @@
 //! The cluster under test: the release binary, in a folder of its own.
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -68,7 +67,7 @@ impl Cluster {
         let folder = scratch()?;
         let data = folder.path().join("data");
         let log = std::fs::File::create(folder.path().join("log"))?;
-        let binary = PathBuf::from(std::env::var("REVERIE_BIN").unwrap_or("target/release/reverie".into()));
+        let binary = std::env::current_exe()?.with_file_name("reverie");
         let mut process = Process::start(
             Command::new(binary)
                 .args(["up", "--port-base", "0", "--data"])
