@@ -97,7 +97,7 @@ pub fn merge_trees<C: Clone + Eq>(
     selects: impl Fn(&MemoryPath) -> bool,
 ) -> TreeMerge<C> {
     let (base, ours, theirs) = (Side::of(base), Side::of(ours), Side::of(theirs));
-    let mut merge = Merge { ours: &ours, theirs: &theirs, steps: Vec::new(), conflicts: BTreeMap::new() };
+    let mut merge = Merge { base: &base, ours: &ours, theirs: &theirs, steps: Vec::new(), conflicts: BTreeMap::new() };
     let ids: BTreeSet<MemoryId> = base.by_id.keys().chain(theirs.by_id.keys()).copied().collect();
     for id in ids {
         let (b, o, t) = (base.at(id), ours.at(id), theirs.at(id));
@@ -142,6 +142,7 @@ impl<'a, C> Side<'a, C> {
 }
 
 struct Merge<'a, C> {
+    base: &'a Side<'a, C>,
     ours: &'a Side<'a, C>,
     theirs: &'a Side<'a, C>,
     steps: Vec<Step<C>>,
@@ -191,7 +192,8 @@ impl<C: Clone + Eq> Merge<'_, C> {
     }
 
     /// Finds paths that the steps would give to two memories, and memories that would lie below
-    /// another. A memory that both sides made alike at one path is ours.
+    /// another. A memory that both sides made alike at one path is ours; one that either side moved
+    /// there is not alike, or the two directions of a merge would disagree.
     fn refuse_clashes(&mut self) {
         let mut paths: BTreeMap<MemoryId, MemoryPath> =
             self.ours.by_id.iter().map(|(id, at)| (*id, at.path.clone())).collect();
@@ -221,6 +223,7 @@ impl<C: Clone + Eq> Merge<'_, C> {
                     if !below_another
                         && o.content == t.content
                         && created.contains(&t.memory)
+                        && self.base.at(o.memory).is_none()
                         && memories.len() == 2
                         && memories.contains(&o.memory)
                         && memories.contains(&t.memory) =>

@@ -128,6 +128,16 @@ fn the_same_file_made_on_both_sides_is_one_and_a_different_one_conflicts() {
 }
 
 #[test]
+fn a_memory_moved_to_a_path_conflicts_with_one_made_there_in_both_directions() {
+    let base = tree(&[("/a", 1, 0)]);
+    let (moved, made) = (tree(&[("/f", 1, 2)]), tree(&[("/a", 1, 0), ("/f", 2, 2)]));
+    for merged in [merge(&base, &moved, &made), merge(&base, &made, &moved)] {
+        let conflict = TreeConflict { path: path("/f"), base: None, ours: Some(2), theirs: Some(2) };
+        assert_eq!(merged.conflicts, [conflict]);
+    }
+}
+
+#[test]
 fn two_memories_moved_to_one_path_and_one_below_another_conflict() {
     let base = tree(&[("/a", 1, 1), ("/b", 2, 2)]);
     let clash = merge(&base, &tree(&[("/x", 1, 1), ("/b", 2, 2)]), &tree(&[("/a", 1, 1), ("/x", 2, 2)]));
