@@ -8,7 +8,9 @@ use crate::output::Output;
 pub mod access;
 pub mod dream;
 pub mod evidence;
+pub mod export;
 pub mod history;
+pub mod import;
 pub mod memory;
 pub mod session;
 pub mod store;
@@ -38,6 +40,10 @@ pub enum Command {
     /// Start dreams, review and adopt what they propose
     #[command(subcommand)]
     Dream(dream::Command),
+    /// Write a store to a file, or make a git repository of it
+    Export(export::Arguments),
+    /// Make a store of an export, a folder or a git repository
+    Import(import::Arguments),
     #[command(flatten)]
     Access(access::Command),
 }
@@ -50,6 +56,8 @@ pub async fn run(command: Command, context: &Context) -> Result<()> {
         Command::History(command) => history::run(command, context).await,
         Command::Session(command) => session::run(command, context).await,
         Command::Dream(command) => dream::run(command, context).await,
+        Command::Export(arguments) => export::run(arguments, context).await,
+        Command::Import(arguments) => import::run(arguments, context).await,
         Command::Access(command) => access::run(command, context).await,
     }
 }

@@ -138,7 +138,8 @@ async fn show(context: &Context, at: Address) -> Result<()> {
 fn commit_lines(out: &Output, store: &str, commit: &pb::CommitRecord) -> Result<()> {
     let head = out.bold(&format!("{store}@{}", commit.revision));
     let actor = commit.actor.clone().unwrap_or_default();
-    out.line(&format!("{head}  {}  {}", time(commit.create_time), actor_words(&actor)))?;
+    let when = claim::time(&actor).or(commit.create_time);
+    out.line(&format!("{head}  {}  {}", time(when), actor_words(&actor)))?;
     if !commit.message.is_empty() {
         out.line(&format!("    {}", commit.message))?;
     }
@@ -153,18 +154,46 @@ fn commit_lines(out: &Output, store: &str, commit: &pb::CommitRecord) -> Result<
     }
 }
 
-/// `ana`, `pager-a (agent, session sesn_...)`, `ana for drm_...`.
+/// `ana`, `pager-a (agent, session sesn_...)`, `ana for drm_...`, `ben (claimed, imported by ana)`.
 fn actor_words(actor: &pb::Actor) -> String {
-    let mut words = actor.principal.clone();
-    if !actor.agent.is_empty() && actor.agent != actor.principal {
-        words += &format!(" as {}", actor.agent);
+    let said = claim::said(actor);
+    let mut words = said.principal.clone();
+    if !said.agent.is_empty() && said.agent != said.principal {
+        words += &format!(" as {}", said.agent);
     }
-    for (label, value) in [("session", &actor.session), ("dream", &actor.dream), ("tool call", &actor.tool_call)] {
+    for (label, value) in [("session", &said.session), ("dream", &said.dream), ("tool call", &said.tool_call)] {
         if !value.is_empty() {
             words += &format!(", {label} {value}");
         }
     }
-    words
+    words + &claim::mark(actor)
+}
+
+/// What imports say of who wrote it, and how that is marked.
+mod claim {
+    use super::pb;
+
+    /// Who wrote it as far as anybody says.
+    pub fn said(actor: &pb::Actor) -> pb::Claim {
+        actor.claim.clone().unwrap_or_else(|| pb::Claim {
+            principal: actor.principal.clone(),
+            session: actor.session.clone(),
+            agent: actor.agent.clone(),
+            tool_call: actor.tool_call.clone(),
+            on_behalf_of: actor.on_behalf_of.clone(),
+            dream: actor.dream.clone(),
+            time: None,
+        })
+    }
+
+    pub fn time(actor: &pb::Actor) -> Option<prost_types::Timestamp> {
+        actor.claim.as_ref()?.time
+    }
+
+    /// Nothing for what the server vouches for.
+    pub fn mark(actor: &pb::Actor) -> String {
+        if actor.claim.is_none() { String::new() } else { format!(" (claimed, imported by {})", actor.principal) }
+    }
 }
 
 fn mark(kind: pb::ChangeKind) -> char {
@@ -210,13 +239,21 @@ async fn blame(context: &Context, at: Address, with_evidence: bool) -> Result<()
         range
             .actor
             .as_ref()
-            .map(|a| if a.dream.is_empty() { a.principal.clone() } else { format!("{} + dream", a.principal) })
+            .map(|a| {
+                let said = claim::said(a);
+                let dream = if said.dream.is_empty() { "" } else { " + dream" };
+                format!("{}{dream}{}", said.principal, claim::mark(a))
+            })
             .unwrap_or_default()
     };
     let width = blame.ranges.iter().map(|r| who(r).chars().count()).max().unwrap_or(0);
     for range in &blame.ranges {
-        let label =
-            format!("{:>5}  {:width$}  {}", format!("@{}", range.revision), who(range), &time(range.create_time)[..10]);
+        let label = format!(
+            "{:>5}  {:width$}  {}",
+            format!("@{}", range.revision),
+            who(range),
+            &time(range.actor.as_ref().and_then(claim::time).or(range.create_time))[..10]
+        );
         for (n, line) in (range.start_line..).zip(&range.lines) {
             out.line(&format!("{}  {n:>3}  {line}", out.dim(&label)))?;
         }

@@ -1,6 +1,7 @@
 //! The `reverie` binary as people and supervisors meet it: real processes, signals, exit codes.
 
 mod backup;
+mod portability;
 mod run;
 mod serve;
 mod up;

@@ -17,6 +17,9 @@ pub fn read(mut input: Input, items: &Items) -> Result<()> {
         if !next_line(&mut input, &mut line, &place)? {
             return Err(place.refuse("the end line is missing: the file was cut short"));
         }
+        if !line.ends_with(b"\n") {
+            return Err(place.refuse("the line has no end: the file was cut short"));
+        }
         let decoded = Line::decode(&line).map_err(|why| place.refuse(why))?;
         match (decoded, &store) {
             (Line::Store(found), None) => {
