@@ -1,5 +1,6 @@
 //! The cluster under test: the release binary, in a folder of its own.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub type Connection = InterceptedService<Channel, Bearer>;
 pub struct Cluster {
     _process: Process,
     folder: tempfile::TempDir,
+    /// Of every service, and of memory-store.
+    every_url: String,
     url: String,
     bearer: Bearer,
 }
@@ -86,10 +89,11 @@ impl Cluster {
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         let addresses: serde_json::Value = serde_json::from_str(&addresses)?;
+        let every_url = addresses["base"].as_str().context("up.json")?.to_owned();
         let url = addresses["services"]["memory-store"].as_str().context("up.json")?.to_owned();
         let token = std::fs::read_to_string(data.join("admin.token"))?;
         let bearer = Bearer(format!("Bearer {}", token.trim()).parse()?);
-        Ok(Cluster { _process: process, folder, url, bearer })
+        Ok(Cluster { _process: process, folder, every_url, url, bearer })
     }
 
     /// A connection of its own.
@@ -109,6 +113,14 @@ impl Cluster {
         let request = pb::CreateStoreRequest { handle: handle.into(), ..Default::default() };
         self.stores().await?.create_store(request).await?;
         Ok(())
+    }
+
+    pub fn every_url(&self) -> &str {
+        &self.every_url
+    }
+
+    pub fn token_file(&self) -> PathBuf {
+        self.folder.path().join("data/admin.token")
     }
 
     pub fn log(&self) -> String {

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Parser;
 
 mod cluster;
+mod dream;
 mod echo;
 mod etcd;
 mod fork;
@@ -50,6 +51,9 @@ struct Arguments {
     /// Only sections whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// What is dreamt of: a transcript file, or a folder of them.
+    #[arg(long, default_value = "tests/fixtures/tau_bench")]
+    transcripts: std::path::PathBuf,
     /// The process of the echo yardstick.
     #[arg(long, hide = true)]
     serve_echo: bool,
@@ -72,6 +76,9 @@ async fn main() -> Result<()> {
     }
     if wanted("watch") {
         watch::measure(run, &mut report).await?;
+    }
+    if wanted("dream") {
+        dream::measure(&arguments.transcripts, arguments.rounds, &mut report).await?;
     }
     println!("{report}");
     if let Some(file) = &arguments.json {
