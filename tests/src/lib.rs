@@ -1,1 +1,3 @@
-//! stub
+//! What several tests need, and no crate of the product.
+
+pub mod faulty;

@@ -45,16 +45,19 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::error::Error as _;
 use std::fmt;
 
 use domain::access::Secret;
 use domain::limits;
 use proto::dream::dream_service_client::DreamServiceClient;
 use proto::memory::access_service_client::AccessServiceClient;
+use proto::memory::governance_service_client::GovernanceServiceClient;
 use proto::memory::history_service_client::HistoryServiceClient;
 use proto::memory::memory_service_client::MemoryServiceClient;
 use proto::memory::store_service_client::StoreServiceClient;
 use proto::transcript::transcript_service_client::TranscriptServiceClient;
+use tonic::Code;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
@@ -105,11 +108,18 @@ impl Client {
     service!(memory, MemoryServiceClient);
     service!(history, HistoryServiceClient);
     service!(access, AccessServiceClient);
+    service!(governance, GovernanceServiceClient);
     service!(transcripts, TranscriptServiceClient);
     service!(dreams, DreamServiceClient);
 }
 
 /// The answer of a call, or what went wrong in Reverie's own words.
 pub fn answer<T>(result: Result<tonic::Response<T>, tonic::Status>) -> domain::Result<T> {
-    result.map(tonic::Response::into_inner).map_err(|status| proto::error::from_status(&status))
+    result.map(tonic::Response::into_inner).map_err(|status| match status.source() {
+        // No server said this: the connection broke, under whatever name the transport has for it.
+        Some(broken) if matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled) => {
+            domain::Error::unavailable(format!("the connection broke: {broken}"))
+        }
+        _ => proto::error::from_status(&status),
+    })
 }

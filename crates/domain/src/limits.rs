@@ -222,7 +222,17 @@ pub const DREAMS_RUNNING_MAX: usize = 4;
 /// Sessions read at once by one dream.
 pub const DREAM_READS_MAX: usize = 8;
 /// Seconds that a dream's lease lasts without renewal.
-pub const DREAM_LEASE_S: i64 = 30;
+pub const DREAM_LEASE_S: u64 = 30;
+/// Seconds between two looks for dreams that nobody runs.
+pub const DREAM_LOOK_S: u64 = 5;
+/// Seconds between two sweeps of what has expired.
+pub const DREAM_SWEEP_S: u64 = 600;
+/// Seconds for which a dream may be in the making before it counts as given up.
+pub const DREAM_BEGIN_S: i64 = 120;
+/// Seconds for which a dream waits for a service that does not answer before it fails.
+pub const DREAM_PATIENCE_S: u64 = 600;
+/// Seconds between two tries, at most.
+pub const DREAM_WAIT_MAX_S: u64 = 30;
 /// Seconds that a dream may take where its budget does not say.
 pub const DREAM_WALL_TIME_S: i64 = 3_600;
 /// Bytes of a quote in a piece of evidence.

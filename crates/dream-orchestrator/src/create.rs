@@ -2,49 +2,80 @@
 
 use std::time::Duration;
 
+use client::retry::may_pass;
 use client::{Client, answer};
-use domain::access::{Permit, Secret};
+use domain::access::Permit;
 use domain::dream::{Engine, NewDream, SessionSelector, State};
 use domain::id::{DreamId, StoreId};
 use domain::{Error, Kind, Result, Timestamp, limits};
 use proto::memory as pb;
 
-use crate::record::{Dream, Filter, Outcome, Selector, Stage};
-use crate::{DreamOrchestrator, ledger};
+use crate::DreamOrchestrator;
+use crate::caller::Caller;
+use crate::record::{Dream, Filter, Selector, Stage};
+use crate::request::Claim;
+
+const METHOD: &str = "CreateDream";
 
 impl DreamOrchestrator {
     /// Begins a dream on the caller's behalf. With a request id that was used before, the dream that
     /// came of it.
-    pub(crate) async fn create(&self, permit: &Permit, secret: &Secret, request: NewDream) -> Result<Dream> {
-        let context = self.context();
+    ///
+    /// The dream is written down first, and its fork is named for it: a call that is cut short anywhere
+    /// and made again goes on with the same dream and the same fork.
+    pub(crate) async fn create(&self, caller: &Caller, request: NewDream) -> Result<Dream> {
         if !matches!(request.engine, None | Some(Engine::Classic)) {
             return Err(Error::invalid("engine", "no language model is configured in this release: use CLASSIC"));
         }
-        let replay = self.replay_key(permit, &request);
-        if let Some((hash, digest)) = &replay
-            && let Some(outcome) = context.ledger.outcome(permit.workspace(), hash).await?
-        {
-            return self.replayed(permit, outcome, digest).await;
-        }
-        let memory = context.peers.memory(secret);
+        let body = format!("{request:?}");
+        let claim = match self.claim(&caller.permit, &request.request_id, METHOD, &body).await? {
+            Some((_, Some(before))) => return self.go_on(caller, before).await,
+            claim => claim.map(|(claim, _)| claim),
+        };
+        let memory = self.context().peers.memory(&caller.secret);
         let store = answer(memory.stores().get_store(pb::GetStoreRequest { store: request.store.clone() }).await)?
             .store
             .unwrap_or_default();
-        let store_id: StoreId = store.id.parse()?;
-        if let Some(running) = context.ledger.running(permit.workspace(), store_id).await? {
-            return Err(ledger::already_running(running));
+        let request_id = request.request_id.clone();
+        let dream = self.draw_up(caller, store, request).await?;
+        if let Err(error) = self.context().ledger.create(&dream, claim.as_ref()).await {
+            // The dream that runs may be this request's own, of a call at the same moment.
+            return match self.claim(&caller.permit, &request_id, METHOD, &body).await? {
+                Some((_, Some(before))) => self.go_on(caller, before).await,
+                _ => Err(error),
+            };
         }
-        let id = DreamId::from_bytes(context.ids.fresh());
-        let output = fork(&memory, &store, id).await?;
+        match self.begin(caller, &dream).await {
+            // With its id the caller can ask again, and goes on from here.
+            Err(error) if claim.is_some() && may_pass(&error) => Err(error),
+            Err(error) => {
+                self.give_up(caller, &dream, claim.as_ref()).await;
+                Err(error)
+            }
+            begun => begun,
+        }
+    }
+
+    /// The dream of a request that is made again.
+    async fn go_on(&self, caller: &Caller, id: DreamId) -> Result<Dream> {
+        let dream = self.dream(&caller.permit, id).await?;
+        if dream.state.is_final() || dream.has_begun() {
+            return Ok(dream);
+        }
+        self.begin(caller, &dream).await
+    }
+
+    /// The dream as it is before it has anything in another service.
+    async fn draw_up(&self, caller: &Caller, store: pb::Store, request: NewDream) -> Result<Dream> {
+        let context = self.context();
+        let store_id: StoreId = store.id.parse()?;
         let wall_time_s = request
             .wall_time
             .map_or(limits::DREAM_WALL_TIME_S, |w| i64::try_from(w.as_secs()).unwrap_or(i64::MAX))
             .clamp(1, limits::DREAM_WALL_TIME_S * 24);
-        let token = token(&memory, &store.id, &output, id, wall_time_s).await?;
-        let now = context.clock.now();
-        let dream = Dream {
-            id,
-            workspace: permit.workspace(),
+        Ok(Dream {
+            id: DreamId::from_bytes(context.ids.fresh()),
+            workspace: caller.permit.workspace(),
             state: State::Pending,
             stage: Stage::Snapshot,
             done: 0,
@@ -52,50 +83,64 @@ impl DreamOrchestrator {
             store: store_id,
             store_handle: store.handle,
             revision: store.head_revision,
-            selector: self.selector(permit, store_id, request.sessions).await?,
+            selector: self.selector(&caller.permit, store_id, request.sessions).await?,
+            is_pinned: false,
             sessions: Vec::new(),
             duplicates: 0,
-            output_store: output.parse()?,
+            skipped: Vec::new(),
+            output_store: None,
             engine: Engine::Classic,
             instructions: request.instructions,
-            principal: permit.actor().principal.clone(),
+            principal: caller.permit.actor().principal.clone(),
             wall_time_s,
-            token,
+            token: String::new(),
             usage: Vec::new(),
             report: None,
             failure: None,
+            adopting: None,
             adoption: None,
             session: None,
-            create_time: now,
+            create_time: context.clock.now(),
             start_time: None,
             end_time: None,
+        })
+    }
+
+    /// Gives a dream its fork and its token, and lets it run.
+    async fn begin(&self, caller: &Caller, dream: &Dream) -> Result<Dream> {
+        let context = self.context();
+        let memory = context.peers.memory(&caller.secret);
+        let output: StoreId = fork(&memory, dream).await?.parse()?;
+        let token = token(&memory, dream, output, caller.lives_for(context.clock.now())).await?;
+        let begun = context.ledger.update(dream.workspace, dream.id, None, |dream| {
+            // Another call of the same request may have been faster.
+            if dream.has_begun() {
+                return Ok(());
+            }
+            if dream.state.is_final() {
+                return Err(Error::new(Kind::Precondition, "DREAM_ENDED", format!("{} has ended", dream.id)));
+            }
+            dream.output_store = Some(output);
+            dream.token.clone_from(&token);
+            Ok(())
+        });
+        let begun = begun.await?;
+        self.0.runner.run(begun.workspace, begun.id);
+        Ok(begun)
+    }
+
+    /// Leaves nothing of a dream that could not begin, as far as that can be done now.
+    async fn give_up(&self, caller: &Caller, dream: &Dream, claim: Option<&Claim>) {
+        let memory = self.context().peers.memory(&caller.secret);
+        let left = async {
+            if self.context().ledger.forget(dream, claim).await? {
+                delete_store(&memory, &dream.output()).await?;
+            }
+            Ok::<_, Error>(())
         };
-        let outcome = replay.map(|(hash, request_digest)| (hash, Outcome { request_digest, dream: id, time: now }));
-        context.ledger.create(&dream, outcome).await?;
-        self.0.runner.run(dream.workspace, id);
-        Ok(dream)
-    }
-
-    /// Where the outcome of the request is kept, and what the request says; None without a request id.
-    fn replay_key(&self, permit: &Permit, request: &NewDream) -> Option<([u8; 32], [u8; 32])> {
-        if request.request_id.is_empty() {
-            return None;
+        if let Err(error) = left.await {
+            tracing::warn!(dream = %dream.id, ?error, "a dream that could not begin left something behind");
         }
-        let vault = self.context().ledger.vault();
-        let who = format!("{}\0{}", permit.actor().principal, request.request_id);
-        let body = format!("{request:?}");
-        Some((vault.keyed_hash("dream request id", who.as_bytes()), vault.keyed_hash("dream request", body.as_bytes())))
-    }
-
-    async fn replayed(&self, permit: &Permit, outcome: Outcome, digest: &[u8; 32]) -> Result<Dream> {
-        if outcome.request_digest != *digest {
-            return Err(Error::new(
-                Kind::Invalid,
-                "REQUEST_ID_REUSED",
-                "request_id was used for another request: take a fresh one",
-            ));
-        }
-        Ok(self.context().ledger.dream(permit.workspace(), outcome.dream).await?.dream)
     }
 
     async fn selector(&self, permit: &Permit, store: StoreId, sessions: SessionSelector) -> Result<Selector> {
@@ -130,13 +175,13 @@ impl DreamOrchestrator {
     }
 }
 
-async fn fork(memory: &Client, store: &pb::Store, dream: DreamId) -> Result<String> {
+async fn fork(memory: &Client, dream: &Dream) -> Result<String> {
     let request = pb::ForkStoreRequest {
-        store: store.id.clone(),
-        revision: store.head_revision,
-        handle: handle("dream", dream),
-        name: format!("{dream} of {}", store.handle),
-        request_id: format!("dream:{dream}:fork"),
+        store: dream.store.to_string(),
+        revision: dream.revision,
+        handle: handle("dream", dream.id),
+        name: format!("{} of {}", dream.id, dream.store_handle),
+        request_id: format!("dream:{}:fork", dream.id),
     };
     Ok(answer(memory.stores().fork_store(request).await)?.store.unwrap_or_default().id)
 }
@@ -147,16 +192,28 @@ pub fn handle(word: &str, dream: DreamId) -> String {
 }
 
 /// A token that reads the input, writes the fork, and carries the dream into every commit.
-async fn token(memory: &Client, input: &str, output: &str, dream: DreamId, wall_time_s: i64) -> Result<String> {
-    let grant = |store: &str, access: pb::Access| pb::Grant {
-        store: store.to_owned(),
-        access: access.into(),
-        path_prefix: String::new(),
-    };
-    let grants = vec![grant(input, pb::Access::ReadOnly), grant(output, pb::Access::ReadWrite)];
+async fn token(memory: &Client, dream: &Dream, output: StoreId, at_most: Duration) -> Result<String> {
+    let grants = vec![read_only(&dream.store.to_string()), read_write(&output.to_string())];
     // Longer than the dream may take, so that it can still write down how it ended.
-    let ttl = Duration::from_secs(wall_time_s.unsigned_abs() + 3_600);
-    narrowed(memory, pb::Role::Writer, grants, dream, ttl).await
+    let ttl = Duration::from_secs(dream.wall_time_s.unsigned_abs() + 3_600);
+    narrowed(memory, pb::Role::Writer, grants, dream.id, ttl.min(at_most)).await
+}
+
+pub fn read_write(store: &str) -> pb::Grant {
+    pb::Grant { store: store.to_owned(), access: pb::Access::ReadWrite.into(), path_prefix: String::new() }
+}
+
+pub fn read_only(store: &str) -> pb::Grant {
+    pb::Grant { store: store.to_owned(), access: pb::Access::ReadOnly.into(), path_prefix: String::new() }
+}
+
+/// Deletes a store that may be gone already.
+pub async fn delete_store(memory: &Client, store: &str) -> Result<()> {
+    let request = pb::DeleteStoreRequest { store: store.to_owned(), request_id: String::new() };
+    match answer(memory.stores().delete_store(request).await) {
+        Err(error) if error.kind() == Kind::NotFound => Ok(()),
+        done => done.map(drop),
+    }
 }
 
 /// A narrower token than the caller's own.

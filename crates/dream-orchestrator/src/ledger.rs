@@ -1,8 +1,10 @@
 //! The ledger: the one place that reads and writes dreams on disk.
 
+use std::collections::BTreeMap;
+
 use domain::id::{DreamId, StoreId, WorkspaceId};
 use domain::transcript::Digest;
-use domain::{Error, Kind, Result};
+use domain::{Error, Kind, Result, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use storage::engine::{self, Direction, Key};
@@ -10,8 +12,9 @@ use storage::{Record, Vault, VaultBatch};
 use tokio::sync::broadcast;
 
 use crate::key;
-use crate::lease::Lease;
+use crate::lease::{self, Lease};
 use crate::record::{ChangeRow, Dream, Outcome, Review, decode, encode};
+use crate::request::Claim;
 
 /// Dreams that may change before a slow watcher has read of the first; it then reads them afresh.
 const NEWS_MAX: usize = 256;
@@ -26,7 +29,7 @@ pub struct Ledger {
 #[derive(Debug, Clone)]
 pub struct Held {
     pub dream: Dream,
-    row: Record,
+    pub row: Record,
 }
 
 impl Ledger {
@@ -60,35 +63,31 @@ impl Ledger {
     }
 
     /// Every dream that has not ended, of every workspace.
-    pub async fn unfinished(&self) -> Result<Vec<Dream>> {
-        let (mut found, mut range) = (Vec::new(), key::all_dreams());
+    pub async fn unfinished(&self) -> Result<Vec<(WorkspaceId, DreamId)>> {
+        let (mut found, mut range) = (Vec::new(), key::all_running());
         loop {
             let rows = self.vault.scan(range.clone(), PAGE, Direction::Ascending).await.map_err(fault)?;
             let Some((last, _)) = rows.last() else { return Ok(found) };
             range = range.after(last.clone());
-            for (_, row) in &rows {
-                let dream: Dream = decode(row.value())?;
-                if !dream.state.is_final() {
-                    found.push(dream);
-                }
+            for (key, row) in &rows {
+                let workspace = key::workspace(key).ok_or_else(|| Error::corrupt("the key of a running dream"))?;
+                found.push((workspace, decode(row.value())?));
             }
         }
     }
 
     /// Writes a new dream; a second one that runs on the same store is refused, and named.
-    pub async fn create(&self, dream: &Dream, outcome: Option<([u8; 32], Outcome)>) -> Result<()> {
-        let running = key::running(dream.workspace, dream.store);
-        if let Some(id) = self.row::<DreamId>(&running).await? {
+    pub async fn create(&self, dream: &Dream, claim: Option<&Claim>) -> Result<()> {
+        if let Some(id) = self.running(dream.workspace, dream.store).await? {
             return Err(already_running(id));
         }
+        let running = key::running(dream.workspace, dream.store);
         let mut batch = self.vault.batch();
         batch.require_absent(running.clone());
         batch.put(running, &encode(&dream.id)?).map_err(fault)?;
         batch.put(key::dream(dream.workspace, dream.id), &encode(dream)?).map_err(fault)?;
-        if let Some((hash, outcome)) = outcome {
-            let key = key::request(dream.workspace, &hash);
-            batch.require_absent(key.clone());
-            batch.put(key, &encode(&outcome)?).map_err(fault)?;
+        if let Some(claim) = claim {
+            claim.put(&mut batch, dream.id, dream.create_time)?;
         }
         match self.vault.commit(batch).await {
             Err(engine::Error::Conflict(_)) => Err(Error::new(
@@ -102,25 +101,66 @@ impl Ledger {
         Ok(())
     }
 
-    /// Changes a dream's row, on top of whatever it is now. `change` may refuse.
+    /// Takes back a dream that never began, with what its request came to. False where it has begun
+    /// after all.
+    pub async fn forget(&self, dream: &Dream, claim: Option<&Claim>) -> Result<bool> {
+        let held = self.dream(dream.workspace, dream.id).await?;
+        if held.dream.has_begun() || held.dream.state.is_final() {
+            return Ok(!held.dream.has_begun());
+        }
+        let row = key::dream(dream.workspace, dream.id);
+        let mut batch = self.vault.batch();
+        batch.require(row.clone(), &held.row);
+        batch.delete(row);
+        batch.delete(key::running(dream.workspace, dream.store));
+        if let Some(claim) = claim {
+            batch.delete(claim.key.clone());
+        }
+        match self.vault.commit(batch).await {
+            Err(engine::Error::Conflict(_)) => Ok(false),
+            done => done.map(|()| true).map_err(fault),
+        }
+    }
+
+    /// Changes a dream's row, on top of whatever it is now. `change` may refuse, or leave it as it is:
+    /// then nothing is written. The end of a dream ends every lease of it.
     pub async fn update(
         &self,
         workspace: WorkspaceId,
         id: DreamId,
         lease: Option<&Lease>,
-        mut change: impl FnMut(&mut Dream) -> Result<()>,
+        change: impl FnMut(&mut Dream) -> Result<()>,
     ) -> Result<Dream> {
+        self.update_with(workspace, id, lease, change, |_| Ok(())).await
+    }
+
+    /// The same, with further writes that stand or fall with it.
+    pub async fn update_with(
+        &self,
+        workspace: WorkspaceId,
+        id: DreamId,
+        lease: Option<&Lease>,
+        mut change: impl FnMut(&mut Dream) -> Result<()>,
+        further: impl Fn(&mut VaultBatch) -> Result<()>,
+    ) -> Result<Dream> {
+        let key = key::dream(workspace, id);
         loop {
             let held = self.dream(workspace, id).await?;
             let mut dream = held.dream.clone();
             change(&mut dream)?;
             let mut batch = self.vault.batch();
-            batch.replace(key::dream(workspace, id), &held.row, &encode(&dream)?).map_err(fault)?;
+            further(&mut batch)?;
+            let row = encode(&dream)?;
+            if batch.is_empty() && held.row.value()[..] == row[..] {
+                return Ok(dream);
+            }
+            batch.replace(key.clone(), &held.row, &row).map_err(fault)?;
             if let Some(lease) = lease {
                 lease.guard(&mut batch);
             }
             if dream.state.is_final() && !held.dream.state.is_final() {
                 batch.delete(key::running(workspace, dream.store));
+                Lease::end(&mut batch, workspace, id);
             }
             match self.vault.commit(batch).await {
                 Ok(()) => {
@@ -130,7 +170,10 @@ impl Ledger {
                 // Somebody else changed the row: on top of that, then. A lost lease ends it.
                 Err(engine::Error::Conflict(failed)) => {
                     if lease.is_some_and(|lease| failed.iter().any(|(key, _)| lease.is_at(key))) {
-                        return Err(lost_lease());
+                        return Err(lease::lost());
+                    }
+                    if failed.iter().all(|(at, _)| **at != key) {
+                        return Err(Error::unavailable("the same request is answered already: ask again"));
                     }
                 }
                 Err(error) => return Err(fault(error)),
@@ -138,7 +181,7 @@ impl Ledger {
         }
     }
 
-    /// Writes one row under a lease.
+    /// Writes rows under a lease.
     pub async fn journal<T: Serialize>(&self, lease: &Lease, rows: Vec<(Vec<u8>, T)>) -> Result<()> {
         let mut batch = self.vault.batch();
         lease.guard(&mut batch);
@@ -150,7 +193,7 @@ impl Ledger {
 
     async fn commit_guarded(&self, batch: VaultBatch) -> Result<()> {
         match self.vault.commit(batch).await {
-            Err(engine::Error::Conflict(_)) => Err(lost_lease()),
+            Err(engine::Error::Conflict(_)) => Err(lease::lost()),
             done => done.map_err(fault),
         }
     }
@@ -164,22 +207,62 @@ impl Ledger {
         self.row(&key::analysis(workspace, dream, session)).await
     }
 
-    /// A dream's changes in the order of the report.
-    pub async fn changes(&self, workspace: WorkspaceId, dream: DreamId) -> Result<Vec<(ChangeRow, Option<Review>)>> {
-        let rows = self
-            .vault
-            .scan(key::changes(workspace, dream), domain::limits::DREAM_CHANGES_MAX, Direction::Ascending)
-            .await
-            .map_err(fault)?;
-        let reviews = self
-            .vault
-            .scan(key::reviews(workspace, dream), domain::limits::DREAM_CHANGES_MAX, Direction::Ascending)
-            .await
-            .map_err(fault)?;
-        let review_of = |key: &Key| {
-            let found = reviews.iter().find(|(r, _)| key::number(r) == key::number(key));
-            found.map(|(_, row)| decode::<Review>(row.value())).transpose()
-        };
+    /// Drops what the sessions of a dream showed: once there is a proposal, nobody reads it again.
+    /// Without a lease only where the dream has ended.
+    pub async fn drop_analyses(&self, workspace: WorkspaceId, dream: DreamId, lease: Option<&Lease>) -> Result<()> {
+        let range = key::analyses(workspace, dream);
+        loop {
+            let rows = self.vault.scan(range.clone(), PAGE, Direction::Ascending).await.map_err(fault)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let mut batch = self.vault.batch();
+            if let Some(lease) = lease {
+                lease.guard(&mut batch);
+            }
+            rows.into_iter().for_each(|(key, _)| batch.delete(key));
+            self.commit_guarded(batch).await?;
+        }
+    }
+
+    /// Drops what requests came to that were made before a time.
+    pub async fn drop_outcomes(&self, before: Timestamp) -> Result<()> {
+        let mut range = key::all_requests();
+        loop {
+            let rows = self.vault.scan(range.clone(), PAGE, Direction::Ascending).await.map_err(fault)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            range = range.after(last.clone());
+            let mut batch = self.vault.batch();
+            for (key, row) in rows {
+                if decode::<Outcome>(row.value())?.time < before {
+                    // One that is written anew meanwhile stays, and this is done again at the next sweep.
+                    batch.require(key.clone(), &row);
+                    batch.delete(key);
+                }
+            }
+            if batch.is_empty() {
+                continue;
+            }
+            match self.vault.commit(batch).await {
+                Ok(()) | Err(engine::Error::Conflict(_)) => {}
+                Err(error) => return Err(fault(error)),
+            }
+        }
+    }
+
+    /// What a dream proposes, in the order of the report: nothing before it is whole.
+    pub async fn changes(&self, dream: &Dream) -> Result<Vec<(ChangeRow, Option<Review>)>> {
+        let Some(report) = &dream.report else { return Ok(Vec::new()) };
+        let count = usize::try_from(report.verified).map_err(Error::internal)?;
+        let read = async |range| self.vault.scan(range, count, Direction::Ascending).await.map_err(fault);
+        // Rows beyond the count are of a try that was cut short, and that proposed more.
+        let rows = read(key::changes(dream.workspace, dream.id)).await?;
+        if rows.len() < count {
+            return Err(Error::corrupt(format!("{}: {} of {count} changes are there", dream.id, rows.len())));
+        }
+        let reviews = read(key::reviews(dream.workspace, dream.id)).await?;
+        let reviews: BTreeMap<u32, &Record> = reviews.iter().map(|(key, row)| (key::number(key), row)).collect();
+        let review_of = |key: &Key| reviews.get(&key::number(key)).map(|row| decode(row.value())).transpose();
         rows.iter().map(|(key, row)| Ok((decode(row.value())?, review_of(key)?))).collect()
     }
 
@@ -189,10 +272,6 @@ impl Ledger {
         self.vault.commit(batch).await.map_err(fault)?;
         self.tell(dream);
         Ok(())
-    }
-
-    pub async fn outcome(&self, workspace: WorkspaceId, hash: &[u8; 32]) -> Result<Option<Outcome>> {
-        self.row(&key::request(workspace, hash)).await
     }
 
     pub async fn running(&self, workspace: WorkspaceId, store: StoreId) -> Result<Option<DreamId>> {
@@ -213,10 +292,6 @@ impl Ledger {
 pub fn already_running(id: DreamId) -> Error {
     let message = format!("{id} runs on this store already: wait for it, or cancel it");
     Error::new(Kind::Precondition, "DREAM_RUNNING", message).with("dream", id)
-}
-
-fn lost_lease() -> Error {
-    Error::new(Kind::Unavailable, "LEASE_LOST", "another process has taken this dream over")
 }
 
 /// What storage says, in words for callers, its own words for operators.

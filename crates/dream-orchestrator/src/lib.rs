@@ -5,6 +5,7 @@
 //! services are reached over gRPC, with a token that the dream's maker narrowed for it.
 
 mod adopt;
+mod caller;
 mod create;
 mod evidence;
 mod key;
@@ -13,10 +14,12 @@ mod ledger;
 mod query;
 mod record;
 mod recording;
+mod request;
 mod review;
 mod rpc;
 mod runner;
 mod stages;
+mod timing;
 mod watch;
 
 use std::fmt;
@@ -24,12 +27,13 @@ use std::sync::Arc;
 
 use client::Client;
 use domain::access::Secret;
-use domain::{Clock, Ids, Result};
+use domain::{Clock, Error, Ids, Result};
 use storage::Vault;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::Ledger;
 use crate::runner::Runner;
+pub use crate::timing::Timing;
 
 /// Where the other two services are, for example http://127.0.0.1:7401.
 #[derive(Debug, Clone)]
@@ -53,6 +57,7 @@ struct Context {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     peers: Peers,
+    timing: Timing,
     shutdown: CancellationToken,
 }
 
@@ -60,6 +65,17 @@ struct Context {
 struct Peers {
     memory: Client,
     transcript: Client,
+}
+
+/// Names the service that an error came from.
+const PEER: &str = "peer";
+
+fn of_memory(error: Error) -> Error {
+    error.with(PEER, "memory-store")
+}
+
+fn of_transcript(error: Error) -> Error {
+    error.with(PEER, "transcript-ingest")
 }
 
 impl Peers {
@@ -79,8 +95,9 @@ impl fmt::Debug for DreamOrchestrator {
 }
 
 impl DreamOrchestrator {
-    /// Opens the service and goes on with every dream that had not ended. Open streams end with
-    /// Unavailable once `shutdown` fires; running dreams stop where they are, and go on at the next start.
+    /// Opens the service and goes on with every dream that nobody runs, now and whenever there is one.
+    /// Open streams end with Unavailable once `shutdown` fires; running dreams stop where they are, and
+    /// go on at the next start.
     pub async fn open(
         vault: Vault,
         clock: Arc<dyn Clock>,
@@ -88,13 +105,25 @@ impl DreamOrchestrator {
         endpoints: Endpoints,
         shutdown: CancellationToken,
     ) -> Result<DreamOrchestrator> {
+        DreamOrchestrator::open_timed(vault, clock, ids, endpoints, Timing::default(), shutdown).await
+    }
+
+    /// The same with leases, looks and patience of other lengths.
+    pub async fn open_timed(
+        vault: Vault,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        endpoints: Endpoints,
+        timing: Timing,
+        shutdown: CancellationToken,
+    ) -> Result<DreamOrchestrator> {
         let nobody = || Secret::new("");
         let peers = Peers {
             memory: Client::connect(&endpoints.memory, nobody())?,
             transcript: Client::connect(&endpoints.transcript, nobody())?,
         };
-        let context = Arc::new(Context { ledger: Ledger::new(vault), clock, ids, peers, shutdown });
-        let runner = Runner::start(context.clone()).await?;
+        let context = Arc::new(Context { ledger: Ledger::new(vault), clock, ids, peers, timing, shutdown });
+        let runner = Runner::start(context.clone());
         Ok(DreamOrchestrator(Arc::new(Inner { context, runner })))
     }
 

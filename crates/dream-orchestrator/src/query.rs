@@ -5,6 +5,7 @@ use domain::dream::State;
 use domain::id::{DreamId, StoreId};
 use domain::{Error, Kind, Result};
 
+use crate::caller::Caller;
 use crate::record::{ChangeRow, Dream, Review};
 use crate::{DreamOrchestrator, recording};
 
@@ -46,11 +47,11 @@ impl DreamOrchestrator {
         }
     }
 
-    /// Ends a dream that runs; one that has ended is refused.
-    pub(crate) async fn cancel(&self, permit: &Permit, id: DreamId) -> Result<Dream> {
+    /// Ends a dream that runs, and discards what it has written; one that has ended is refused.
+    pub(crate) async fn cancel(&self, caller: &Caller, id: DreamId) -> Result<Dream> {
         let context = self.context();
-        let now = context.clock.now();
-        let canceled = context.ledger.update(permit.workspace(), id, None, |dream| {
+        let (workspace, now) = (caller.permit.workspace(), context.clock.now());
+        let canceled = context.ledger.update(workspace, id, None, |dream| {
             if dream.state.is_final() && dream.state != State::Canceled {
                 return Err(Error::new(
                     Kind::Precondition,
@@ -65,7 +66,12 @@ impl DreamOrchestrator {
         let dream = canceled.await?;
         self.0.runner.stop(id);
         recording::end(context, &dream).await;
-        Ok(dream)
+        context.ledger.drop_analyses(workspace, id, None).await?;
+        match self.discard_output(caller, &dream).await {
+            // Who may start dreams may not delete stores: DiscardDream is for those who may.
+            Err(error) if error.kind() == Kind::Denied => Ok(dream),
+            discarded => discarded,
+        }
     }
 
     pub(crate) async fn changes(
@@ -74,7 +80,7 @@ impl DreamOrchestrator {
         id: DreamId,
     ) -> Result<(Dream, Vec<(ChangeRow, Option<Review>)>)> {
         let dream = self.dream(permit, id).await?;
-        let changes = self.context().ledger.changes(permit.workspace(), id).await?;
+        let changes = self.context().ledger.changes(&dream).await?;
         Ok((dream, changes))
     }
 }

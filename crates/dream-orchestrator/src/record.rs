@@ -9,7 +9,7 @@ use domain::{Error, Result, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 pub fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>> {
     postcard::to_extend(record, vec![FORMAT]).map_err(Error::internal)
@@ -35,24 +35,44 @@ pub struct Dream {
     pub store_handle: String,
     pub revision: u64,
     pub selector: Selector,
-    /// In the order of their digests; set by the snapshot stage.
+    /// Whether the snapshot stage has decided what is read: a dream that goes on reads the same.
+    pub is_pinned: bool,
+    /// In the order of their digests.
     pub sessions: Vec<Pinned>,
     pub duplicates: u64,
-    pub output_store: StoreId,
+    /// Sessions that were asked for and cannot be read.
+    pub skipped: Vec<Skipped>,
+    /// None as long as it is being made: see `create`.
+    pub output_store: Option<StoreId>,
     pub engine: Engine,
     pub instructions: String,
     pub principal: String,
     pub wall_time_s: i64,
-    /// What the dream may do: read its input, write its fork.
+    /// What the dream may do: read its input, write its fork. Empty as long as it is being made.
     pub token: String,
     pub usage: Vec<Usage>,
+    /// Set together with the last of the changes: from then on the proposal is what the journal says.
     pub report: Option<Report>,
     pub failure: Option<Failure>,
+    /// The changes of an adoption that has begun: it may have reached the store.
+    pub adopting: Option<Vec<String>>,
     pub adoption: Option<Adoption>,
     pub session: Option<SessionId>,
     pub create_time: Timestamp,
     pub start_time: Option<Timestamp>,
     pub end_time: Option<Timestamp>,
+}
+
+impl Dream {
+    /// Whether it has its fork and its token, and can run.
+    pub fn has_begun(&self) -> bool {
+        !self.token.is_empty()
+    }
+
+    /// How a store knows its fork: by its id, or by the handle that it has or would have.
+    pub fn output(&self) -> String {
+        self.output_store.map_or_else(|| crate::create::handle("dream", self.id), |id| id.to_string())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,6 +131,43 @@ pub struct Pinned {
     pub task_key: String,
 }
 
+/// A session that was asked for and not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    pub id: SessionId,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Why {
+    Gone,
+    Changed,
+    Open,
+    Recording,
+}
+
+impl Why {
+    /// A stable code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Why::Gone => "gone",
+            Why::Changed => "changed",
+            Why::Open => "open",
+            Why::Recording => "recording",
+        }
+    }
+
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Why::Gone => "it is not there, or was deleted before it was read",
+            Why::Changed => "it was redacted while the dream ran",
+            Why::Open => "it has not ended",
+            Why::Recording => "it is the recording of a dream",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Usage {
     pub stage: Stage,
@@ -131,6 +188,7 @@ pub struct Report {
     pub markdown: String,
     pub memories_before: u64,
     pub memories_after: u64,
+    pub skipped: Vec<Skipped>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -144,6 +202,7 @@ pub struct Adoption {
     /// False is discarded.
     pub adopted: bool,
     pub revision: u64,
+    pub no_op: bool,
     pub changes: Vec<String>,
     pub principal: String,
     pub time: Timestamp,
@@ -172,7 +231,14 @@ pub struct Outcome {
     pub time: Timestamp,
 }
 
+/// Which claim of a dream is the one that may write. Changes with each claim, never by renewing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeaseRow {
+pub struct Fence {
     pub epoch: u64,
+}
+
+/// Until when the claim holds, by the engine's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    pub until: Timestamp,
 }

@@ -12,6 +12,8 @@ use std::pin::Pin;
 use tonic::{Request, Response, Status};
 
 use crate::DreamOrchestrator;
+use crate::adopt::Adopt;
+use crate::caller::Caller;
 
 mod answers;
 
@@ -31,8 +33,8 @@ impl DreamService for DreamOrchestrator {
     async fn create_dream(&self, request: Request<pb::CreateDreamRequest>) -> Answer<pb::CreateDreamResponse> {
         let (principal, secret) = (principal(&request)?, secret(&request)?);
         let new = convert::to_new_dream(request.into_inner()).map_err(refuse)?;
-        let permit = principal.permit(Action::DreamStart).map_err(refuse)?;
-        let dream = self.create(&permit, &secret, new).await.map_err(refuse)?;
+        let caller = Caller::new(&principal, secret, Action::DreamStart).map_err(refuse)?;
+        let dream = self.create(&caller, new).await.map_err(refuse)?;
         Ok(Response::new(pb::CreateDreamResponse { dream: Some(dream_answer(dream)) }))
     }
 
@@ -54,9 +56,10 @@ impl DreamService for DreamOrchestrator {
     }
 
     async fn cancel_dream(&self, request: Request<pb::CancelDreamRequest>) -> Answer<pb::CancelDreamResponse> {
-        let permit = principal(&request)?.permit(Action::DreamStart).map_err(refuse)?;
+        let (principal, secret) = (principal(&request)?, secret(&request)?);
+        let caller = Caller::new(&principal, secret, Action::DreamStart).map_err(refuse)?;
         let id = convert::to_dream_id(&request.get_ref().dream).map_err(refuse)?;
-        let dream = self.cancel(&permit, id).await.map_err(refuse)?;
+        let dream = self.cancel(&caller, id).await.map_err(refuse)?;
         Ok(Response::new(pb::CancelDreamResponse { dream: Some(dream_answer(dream)) }))
     }
 
@@ -106,16 +109,17 @@ impl DreamService for DreamOrchestrator {
 
     async fn adopt_dream(&self, request: Request<pb::AdoptDreamRequest>) -> Answer<pb::AdoptDreamResponse> {
         let (principal, secret) = (principal(&request)?, secret(&request)?);
-        let permit = principal.permit(Action::DreamAdopt).map_err(refuse)?;
+        let caller = Caller::new(&principal, secret, Action::DreamAdopt).map_err(refuse)?;
         let request = request.into_inner();
-        let adopt = crate::adopt::Adopt {
+        let adopt = Adopt {
             dream: convert::to_dream_id(&request.dream).map_err(refuse)?,
             selection: convert::to_selection(request.changes).map_err(refuse)?,
             expected_target_revision: request.expected_target_revision,
             dry_run: request.dry_run,
             message: request.message,
+            request_id: request.request_id,
         };
-        let done = self.adopt(&permit, &secret, adopt).await.map_err(refuse)?;
+        let done = self.adopt(&caller, adopt).await.map_err(refuse)?;
         Ok(Response::new(pb::AdoptDreamResponse {
             dream: Some(dream_answer(done.dream)),
             revision: done.revision,
@@ -126,9 +130,9 @@ impl DreamService for DreamOrchestrator {
 
     async fn discard_dream(&self, request: Request<pb::DiscardDreamRequest>) -> Answer<pb::DiscardDreamResponse> {
         let (principal, secret) = (principal(&request)?, secret(&request)?);
-        let permit = principal.permit(Action::DreamAdopt).map_err(refuse)?;
+        let caller = Caller::new(&principal, secret, Action::DreamAdopt).map_err(refuse)?;
         let id = convert::to_dream_id(&request.get_ref().dream).map_err(refuse)?;
-        let dream = self.discard(&permit, &secret, id).await.map_err(refuse)?;
+        let dream = self.discard(&caller, id).await.map_err(refuse)?;
         Ok(Response::new(pb::DiscardDreamResponse { dream: Some(dream_answer(dream)) }))
     }
 }

@@ -1,6 +1,8 @@
 //! WatchDream: the dream as it is, whenever it changes, until it ends. The newest state wins; a slow
-//! watcher misses states in between and never the last.
+//! watcher misses states in between and never the last. Changes that another process makes are found
+//! by looking.
 
+use bytes::Bytes;
 use domain::access::Permit;
 use domain::id::{DreamId, WorkspaceId};
 use domain::{Error, Result};
@@ -19,7 +21,8 @@ impl DreamOrchestrator {
         // Listening begins before the first look, so that nothing falls between.
         let news = self.context().ledger.news();
         self.dream(permit, id).await?;
-        let watch = Watch { orchestrator: self.clone(), workspace: permit.workspace(), id, news, next: Next::Look };
+        let (orchestrator, workspace, told) = (self.clone(), permit.workspace(), Bytes::new());
+        let watch = Watch { orchestrator, workspace, id, news, told, next: Next::Look };
         Ok(stream::unfold(watch, |watch| watch.step()))
     }
 }
@@ -29,6 +32,8 @@ struct Watch {
     workspace: WorkspaceId,
     id: DreamId,
     news: broadcast::Receiver<DreamId>,
+    /// What was told last.
+    told: Bytes,
     next: Next,
 }
 
@@ -40,28 +45,57 @@ enum Next {
 
 impl Watch {
     async fn step(mut self) -> Option<(Result<Dream>, Watch)> {
-        let context = self.orchestrator.context();
-        if matches!(self.next, Next::Listen) {
-            let shutdown = context.shutdown.clone();
-            loop {
-                tokio::select! {
-                    () = shutdown.cancelled() => {
+        loop {
+            match self.next {
+                Next::End => return None,
+                Next::Listen => {
+                    if let Err(error) = self.listen().await {
                         self.next = Next::End;
-                        return Some((Err(Error::unavailable("the service is stopping: watch again")), self));
+                        return Some((Err(error), self));
                     }
-                    told = self.news.recv() => match told {
-                        Ok(id) if id != self.id => {}
-                        // Too much news at once: look for oneself.
-                        Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => break,
-                        Err(broadcast::error::RecvError::Closed) => return None,
-                    },
                 }
+                Next::Look => {}
             }
-        } else if matches!(self.next, Next::End) {
-            return None;
+            if let Some(found) = self.look().await {
+                return Some((found, self));
+            }
         }
-        let found = self.orchestrator.context().ledger.dream(self.workspace, self.id).await.map(|held| held.dream);
-        self.next = if found.as_ref().is_ok_and(|d| !d.state.is_final()) { Next::Listen } else { Next::End };
-        Some((found, self))
+    }
+
+    /// Waits until the dream may have changed.
+    async fn listen(&mut self) -> Result<()> {
+        let context = self.orchestrator.context();
+        let look = tokio::time::sleep(context.timing.look);
+        tokio::pin!(look);
+        loop {
+            tokio::select! {
+                () = context.shutdown.cancelled() => {
+                    return Err(Error::unavailable("the service is stopping: watch again"));
+                }
+                () = &mut look => return Ok(()),
+                told = self.news.recv() => match told {
+                    Ok(id) if id != self.id => {}
+                    // Too much news at once: look for oneself.
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return Ok(()),
+                    Err(broadcast::error::RecvError::Closed) => {
+                        return Err(Error::unavailable("the service is stopping: watch again"));
+                    }
+                },
+            }
+        }
+    }
+
+    /// The dream, where it is not as it was told.
+    async fn look(&mut self) -> Option<Result<Dream>> {
+        let found = self.orchestrator.context().ledger.dream(self.workspace, self.id).await;
+        self.next = if found.as_ref().is_ok_and(|d| !d.dream.state.is_final()) { Next::Listen } else { Next::End };
+        match found {
+            Ok(held) if *held.row.value() == self.told => None,
+            Ok(held) => {
+                self.told = held.row.value().clone();
+                Some(Ok(held.dream))
+            }
+            Err(error) => Some(Err(error)),
+        }
     }
 }

@@ -29,13 +29,13 @@ mod verify;
 mod wording;
 
 pub use analyse::{Analysis, analyse};
-pub use apply::{ApplyError, apply, close, origins};
+pub use apply::{ApplyError, Memories, apply, close, origins};
 pub use candidate::{Candidate, Fact, NoteKind, Probe};
 pub use config::Config;
 pub use curate::{Draft, curate};
 pub use index::{INDEX, reindex};
 pub use reduce::reduce;
-pub use verify::{Dropped, Loss, Unverified, Verified, check_retention, verify};
+pub use verify::{Dropped, Loss, Unverified, Verified, check_retention, digest, verify};
 
 use domain::dream::Snapshot;
 use domain::transcript::Transcript;

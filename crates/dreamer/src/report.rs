@@ -6,10 +6,11 @@ use crate::verify::Verified;
 use crate::wording::count;
 
 /// Markdown: what was read, what is proposed and why, what was dropped and why.
-pub fn markdown(verified: &Verified, sessions: usize, events: u64) -> String {
+/// `review_reasons` may have more than the verifier's.
+pub fn markdown(verified: &Verified, review_reasons: &[String], sessions: usize, events: u64) -> String {
     let mut text =
         format!("# Dream report\n\nRead {} with {}.\n", count(sessions as u64, "session"), count(events, "event"));
-    for reason in verified.review_reasons() {
+    for reason in review_reasons {
         text += &format!("\nNeeds review: {reason}.\n");
     }
     text += &format!("\n## Proposed: {}\n", count(verified.changes().len() as u64, "change"));

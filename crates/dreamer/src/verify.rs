@@ -50,16 +50,16 @@ impl Verified {
     pub fn review_reasons(&self) -> &[String] {
         &self.review_reasons
     }
+}
 
-    /// BLAKE3 over all paths and contents, each with its length.
-    pub fn output_digest(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for part in self.memories.iter().flat_map(|(path, text)| [path.as_str(), text.as_str()]) {
-            hasher.update(&(part.len() as u64).to_be_bytes());
-            hasher.update(part.as_bytes());
-        }
-        hasher.finalize().to_hex().to_string()
+/// BLAKE3 over all paths and contents, each with its length, in lower-case hexadecimal.
+pub fn digest(memories: &Memories) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in memories.iter().flat_map(|(path, text)| [path.as_str(), text.as_str()]) {
+        hasher.update(&(part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
     }
+    hasher.finalize().to_hex().to_string()
 }
 
 /// A change that did not pass, and which checks it failed.

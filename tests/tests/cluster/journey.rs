@@ -1,108 +1,16 @@
 //! The whole way: sessions in, a dream, its evidence, review, adoption, and back to the events.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use client::Client;
 use domain::Kind;
 use proto::dream as dpb;
-use proto::dream::evidence::Source;
-use proto::dream::session_selector::Selector;
 use proto::memory as pb;
-use proto::memory::memory_entry::Entry;
-use proto::transcript as tpb;
-use proto::transcript::import_transcripts_request::Part;
 use scenario::oncall::{self, Plan};
 
+use crate::calls::{changes, dream, import, memories, open_evidence};
 use crate::cluster::{Running, answer, create_store, write};
-
-/// Imports one file for an agent, attached to a store.
-async fn import(
-    client: &Client,
-    bytes: Vec<u8>,
-    name: &str,
-    agent: &str,
-    store: &str,
-) -> Result<tpb::ImportTranscriptsResponse> {
-    let header = tpb::ImportHeader {
-        source_name: name.into(),
-        agent: Some(tpb::Agent { name: agent.into(), version: String::new() }),
-        attachments: vec![store.into()],
-        ..Default::default()
-    };
-    let mut parts = vec![Part::Header(header)];
-    parts.extend(bytes.chunks(1 << 20).map(|c| Part::Chunk(c.to_vec().into())));
-    let requests = parts.into_iter().map(|part| tpb::ImportTranscriptsRequest { part: Some(part) });
-    Ok(answer(client.transcripts().import_transcripts(tokio_stream::iter(requests)).await)?)
-}
-
-/// Dreams on the sessions attached to a store, and waits for the end.
-async fn dream(client: &Client, store: &str) -> Result<dpb::Dream> {
-    let filter = dpb::DreamSessionFilter { attached_only: true, ..Default::default() };
-    let request = dpb::CreateDreamRequest {
-        store: store.into(),
-        sessions: Some(dpb::SessionSelector { selector: Some(Selector::Filter(filter)) }),
-        ..Default::default()
-    };
-    let id = answer(client.dreams().create_dream(request).await)?.dream.unwrap_or_default().id;
-    let mut stream = answer(client.dreams().watch_dream(dpb::WatchDreamRequest { dream: id }).await)?;
-    let mut last = dpb::Dream::default();
-    while let Some(part) = stream.message().await? {
-        last = part.dream.unwrap_or_default();
-    }
-    Ok(last)
-}
-
-async fn changes(client: &Client, dream: &str) -> Result<Vec<dpb::Change>> {
-    let request = dpb::ListChangesRequest { dream: dream.into(), page_size: 1_000, page_token: String::new() };
-    Ok(answer(client.dreams().list_changes(request).await)?.changes)
-}
-
-/// Every memory of a store, by path.
-async fn memories(client: &Client, store: &str) -> Result<BTreeMap<String, String>> {
-    let mut request = pb::ListMemoriesRequest {
-        store: store.into(),
-        view: pb::MemoryView::Full.into(),
-        page_size: 100,
-        ..Default::default()
-    };
-    let mut all = BTreeMap::new();
-    loop {
-        let page = answer(client.memory().list_memories(request.clone()).await)?;
-        for entry in page.entries {
-            if let Some(Entry::Memory(memory)) = entry.entry {
-                all.insert(memory.path, memory.content);
-            }
-        }
-        if page.next_page_token.is_empty() {
-            return Ok(all);
-        }
-        request.page_token = page.next_page_token;
-    }
-}
-
-/// Opens every piece of evidence of every change. Returns how many there were.
-async fn open_evidence(client: &Client, dream: &str, changes: &[dpb::Change]) -> Result<usize> {
-    let mut opened = 0;
-    for change in changes {
-        for evidence in &change.evidence {
-            let request = dpb::GetEvidenceRequest { dream: dream.into(), evidence: Some(evidence.clone()) };
-            let found = answer(client.dreams().get_evidence(request).await)
-                .with_context(|| format!("{}: {evidence:?}", change.id))?;
-            assert_eq!(found.quote, evidence.quote, "{}", change.id);
-            if matches!(evidence.source, Some(Source::Event(_))) {
-                assert!(
-                    found.events.iter().any(|e| e.quoted && e.text.contains(&found.quote)),
-                    "{}: {evidence:?}",
-                    change.id
-                );
-            }
-            opened += 1;
-        }
-    }
-    Ok(opened)
-}
 
 async fn oncall_cluster(planted: bool) -> Result<(Running, Client)> {
     let cluster = Running::start().await?;

@@ -9,7 +9,7 @@ use proto::convert::change::from_change;
 use proto::convert::time::{from_duration, from_time};
 use proto::dream as pb;
 
-use crate::record::{ChangeRow, Dream, Report, Review};
+use crate::record::{ChangeRow, Dream, Report, Review, Skipped};
 
 /// Which session each digest of a dream stands for.
 pub fn sessions_of(dream: &Dream) -> BTreeMap<Digest, SessionId> {
@@ -43,7 +43,7 @@ pub fn dream_answer(dream: Dream) -> pb::Dream {
             sessions: dream.sessions.iter().map(|p| p.id.to_string()).collect(),
             duplicate_sessions: dream.duplicates,
         }),
-        output_store: dream.output_store.to_string(),
+        output_store: dream.output_store.map(|id| id.to_string()).unwrap_or_default(),
         usage: dream
             .usage
             .iter()
@@ -54,7 +54,8 @@ pub fn dream_answer(dream: Dream) -> pb::Dream {
                 ..Default::default()
             })
             .collect(),
-        report: dream.report.map(report),
+        // It is written down before the proposal is published.
+        report: dream.report.filter(|_| dream.state.is_final()).map(report),
         error: dream.failure.map(|f| pb::DreamError { reason: f.reason, message: f.message }),
         adoption,
         session_id: dream.session.map(|s| s.to_string()).unwrap_or_default(),
@@ -114,6 +115,15 @@ fn report(r: Report) -> pb::Report {
         engine_used: pb::Engine::Classic.into(),
         memories_before: r.memories_before,
         memories_after: r.memories_after,
+        skipped_sessions: r.skipped.into_iter().map(skipped).collect(),
+    }
+}
+
+fn skipped(skipped: Skipped) -> pb::SkippedSession {
+    pb::SkippedSession {
+        session: skipped.id.to_string(),
+        reason: skipped.why.as_str().to_owned(),
+        message: skipped.why.words().to_owned(),
     }
 }
 

@@ -5,20 +5,40 @@ use client::{Client, answer};
 use domain::access::Secret;
 use domain::limits;
 use domain::transcript::{Event, Transcript};
-use domain::{Error, Result};
+use domain::{Kind, Result};
 use dreamer::Analysis;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use proto::convert::session::{to_event, to_session};
+use proto::convert::session::to_event;
 use proto::transcript as pb;
 
+use super::snapshot::{find, no_input};
 use super::{Step, pure};
-use crate::key;
-use crate::record::{Dream, Pinned};
+use crate::record::{Dream, Pinned, Skipped, Why};
+use crate::{key, of_transcript};
 
 /// What was read, and what it shows, in the order of the sessions' digests.
+#[derive(Default)]
 pub struct Read {
     pub transcripts: Vec<Transcript>,
     pub analyses: Vec<Analysis>,
+    /// Sessions that are gone, or are not what was pinned.
+    pub skipped: Vec<Skipped>,
+}
+
+impl Read {
+    fn sessions(&self) -> usize {
+        self.transcripts.len() + self.skipped.len()
+    }
+
+    fn add(&mut self, session: std::result::Result<(Transcript, Analysis), Skipped>) {
+        match session {
+            Ok((transcript, analysis)) => {
+                self.transcripts.push(transcript);
+                self.analyses.push(analysis);
+            }
+            Err(skipped) => self.skipped.push(skipped),
+        }
+    }
 }
 
 pub async fn run(step: &Step<'_>, dream: &Dream) -> Result<Read> {
@@ -26,24 +46,34 @@ pub async fn run(step: &Step<'_>, dream: &Dream) -> Result<Read> {
     let total = dream.sessions.len() as u64;
     let one = |pinned: &Pinned| analyse(step, dream, client.clone(), pinned.clone());
     let mut results = stream::iter(dream.sessions.iter().map(one)).buffered(limits::DREAM_READS_MAX);
-    let mut read = Read { transcripts: Vec::new(), analyses: Vec::new() };
+    let mut read = Read::default();
     // Progress is a durable write: a hundred of them are enough.
     let every = (total / 100).max(1);
-    while let Some((transcript, analysis)) = results.try_next().await? {
-        read.transcripts.push(transcript);
-        read.analyses.push(analysis);
-        let done = read.analyses.len() as u64;
+    while let Some(session) = results.try_next().await? {
+        read.add(session);
+        let done = read.sessions() as u64;
         if done.is_multiple_of(every) {
             step.progress(dream, done, total).await?;
         }
     }
+    if read.transcripts.is_empty() && total > 0 {
+        return Err(no_input(&read.skipped));
+    }
     Ok(read)
 }
 
-async fn analyse(step: &Step<'_>, dream: &Dream, client: Client, pinned: Pinned) -> Result<(Transcript, Analysis)> {
-    let transcript = transcript(&client, &pinned).await?;
+async fn analyse(
+    step: &Step<'_>,
+    dream: &Dream,
+    client: Client,
+    pinned: Pinned,
+) -> Result<std::result::Result<(Transcript, Analysis), Skipped>> {
+    let transcript = match transcript(&client, &pinned).await.map_err(of_transcript)? {
+        Ok(transcript) => transcript,
+        Err(why) => return Ok(Err(Skipped { id: pinned.id, why })),
+    };
     if let Some(kept) = step.context.ledger.analysis(dream.workspace, dream.id, pinned.digest).await? {
-        return Ok((transcript, kept));
+        return Ok(Ok((transcript, kept)));
     }
     let config = step.config.clone();
     let (transcript, analysis) = pure(move || {
@@ -53,23 +83,20 @@ async fn analyse(step: &Step<'_>, dream: &Dream, client: Client, pinned: Pinned)
     .await?;
     let row = (key::analysis(dream.workspace, dream.id, pinned.digest), &analysis);
     step.context.ledger.journal(step.lease, vec![row]).await?;
-    Ok((transcript, analysis))
+    Ok(Ok((transcript, analysis)))
 }
 
 /// A session with all its events, if it still is what was pinned.
-async fn transcript(client: &Client, pinned: &Pinned) -> Result<Transcript> {
-    let id = pinned.id.to_string();
-    let session =
-        answer(client.transcripts().get_session(pb::GetSessionRequest { session: id.clone() }).await)?.session;
-    let session = to_session(session.unwrap_or_default())?;
+async fn transcript(client: &Client, pinned: &Pinned) -> Result<std::result::Result<Transcript, Why>> {
+    let Some(session) = find(client, pinned.id).await? else { return Ok(Err(Why::Gone)) };
     if session.content_digest != Some(pinned.digest) {
-        return Err(Error::new(
-            domain::Kind::Precondition,
-            "SESSION_CHANGED",
-            format!("{id} was redacted while the dream ran: start it again"),
-        ));
+        return Ok(Err(Why::Changed));
     }
-    Ok(Transcript { session, events: events(client, &id, 0, u64::MAX).await? })
+    match events(client, &pinned.id.to_string(), 0, u64::MAX).await {
+        Ok(events) => Ok(Ok(Transcript { session, events })),
+        Err(error) if error.kind() == Kind::NotFound => Ok(Err(Why::Gone)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The events of a session after `after_seq`, up to `last_seq`.

@@ -9,21 +9,23 @@ use domain::dream::{Change, Snapshot};
 use domain::id::DreamId;
 use domain::limits;
 use domain::{MemoryPath, Result};
-use dreamer::Verified;
 use proto::memory as pb;
 use proto::memory::operation::Operation;
 
 use super::Step;
+use super::verify::Proposal;
+use crate::of_memory;
 use crate::record::Dream;
 
-pub async fn run(step: &Step<'_>, dream: &Dream, snapshot: &Snapshot, verified: &Verified) -> Result<()> {
+pub async fn run(step: &Step<'_>, dream: &Dream, snapshot: &Snapshot, proposal: &Proposal) -> Result<()> {
     let client = step.context.peers.memory(&Secret::new(dream.token.as_str()));
     let target = Target {
-        store: dream.output_store.to_string(),
-        message: format!("{} proposes {} changes", dream.id, verified.changes().len()),
+        store: dream.output(),
+        message: format!("{} proposes {} changes", dream.id, proposal.changes().len()),
         request_id: format!("dream:{}:publish", dream.id),
     };
-    write(&client, target, dream.id, &snapshot.memories, verified.memories(), verified.changes()).await
+    let (before, after) = (&snapshot.memories, proposal.memories());
+    write(&client, target, dream.id, before, after, proposal.changes()).await.map_err(of_memory)
 }
 
 /// Where a proposal is written.

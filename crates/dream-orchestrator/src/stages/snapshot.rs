@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use client::{Client, answer, pages};
 use domain::access::Secret;
 use domain::dream::Snapshot;
+use domain::id::SessionId;
 use domain::limits;
 use domain::transcript::{Session, SessionState};
 use domain::{Error, Kind, Result};
@@ -16,26 +17,38 @@ use proto::memory::memory_entry::Entry;
 use proto::transcript as tpb;
 
 use super::Step;
-use crate::record::{Dream, Filter, Pinned, Selector};
-use crate::recording;
+use crate::record::{Dream, Filter, Pinned, Selector, Skipped, Why};
+use crate::{of_memory, of_transcript, recording};
 
 pub async fn run(step: &Step<'_>, dream: Dream) -> Result<(Dream, Snapshot)> {
     let secret = Secret::new(dream.token.as_str());
     let memory = step.context.peers.memory(&secret);
-    let memories = memories(&memory, &dream.store.to_string(), dream.revision).await?;
+    let memories = memories(&memory, &dream.store.to_string(), dream.revision).await.map_err(of_memory)?;
     let snapshot = Snapshot { revision: dream.revision, memories };
     // A dream that goes on keeps the sessions that it began with.
-    if !dream.sessions.is_empty() {
+    if dream.is_pinned {
         return Ok((dream, snapshot));
     }
     let transcript = step.context.peers.transcript(&secret);
-    let sessions = select(&transcript, &dream).await?;
+    let (sessions, skipped) = select(&transcript, &dream).await.map_err(of_transcript)?;
+    if sessions.is_empty() && !skipped.is_empty() {
+        return Err(no_input(&skipped));
+    }
     let (pinned, duplicates) = pin(sessions);
     let dream = step.update(&dream, |dream| {
+        dream.is_pinned = true;
         dream.sessions = pinned.clone();
         dream.duplicates = duplicates;
+        dream.skipped.clone_from(&skipped);
     });
     Ok((dream.await?, snapshot))
+}
+
+/// Nothing that was asked for can be read: that is no dream of it.
+pub fn no_input(skipped: &[Skipped]) -> Error {
+    let first = skipped.first().map(|s| format!(": {}: {}", s.id, s.why.words())).unwrap_or_default();
+    let message = format!("none of the {} sessions can be read{first}", skipped.len());
+    Error::new(Kind::Precondition, "NO_SESSIONS", message)
 }
 
 /// Every memory of a store at a revision, by path.
@@ -59,32 +72,56 @@ pub async fn memories(client: &Client, store: &str, revision: u64) -> Result<BTr
     memories.map(|m| Ok((m.path.parse()?, m.content))).collect()
 }
 
-async fn select(client: &Client, dream: &Dream) -> Result<Vec<Session>> {
-    let sessions = match &dream.selector {
-        Selector::Ids(ids) => {
-            let mut sessions = Vec::new();
-            for id in ids {
-                let request = tpb::GetSessionRequest { session: id.to_string() };
-                let session = answer(client.transcripts().get_session(request).await)?.session.unwrap_or_default();
-                sessions.push(to_session(session)?);
-            }
-            sessions
+/// The sessions to read. Those that were asked for by their ids and cannot be are named.
+async fn select(client: &Client, dream: &Dream) -> Result<(Vec<Session>, Vec<Skipped>)> {
+    let (sessions, skipped) = match &dream.selector {
+        Selector::Ids(ids) => named(client, ids).await?,
+        // Dreams record themselves; a dream of dreams would take its own words for evidence.
+        Selector::Filter(filter) => {
+            let sessions = list(client, filter, dream).await?;
+            (sessions.into_iter().filter(|s| unfit(s).is_none()).collect(), Vec::new())
         }
-        Selector::Filter(filter) => list(client, filter, dream).await?,
     };
-    let ended = sessions.into_iter().filter(|s| s.state == SessionState::Ended && s.content_digest.is_some());
-    // Dreams record themselves; a dream of dreams would take its own words for evidence.
-    let ended: Vec<_> =
-        ended.filter(|s| s.labels.get(recording::KIND_LABEL).is_none_or(|kind| kind != recording::KIND)).collect();
-    if ended.len() > limits::DREAM_SESSIONS_MAX {
+    if sessions.len() > limits::DREAM_SESSIONS_MAX {
         let message = format!(
             "{} sessions match, one dream reads at most {}: narrow the selector",
-            ended.len(),
+            sessions.len(),
             limits::DREAM_SESSIONS_MAX
         );
         return Err(Error::new(Kind::Exhausted, "LIMIT_REACHED", message));
     }
-    Ok(ended)
+    Ok((sessions, skipped))
+}
+
+async fn named(client: &Client, ids: &[SessionId]) -> Result<(Vec<Session>, Vec<Skipped>)> {
+    let (mut sessions, mut skipped) = (Vec::new(), Vec::new());
+    for id in ids {
+        let session = find(client, *id).await?;
+        match session.as_ref().map_or(Some(Why::Gone), unfit) {
+            Some(why) => skipped.push(Skipped { id: *id, why }),
+            None => sessions.extend(session),
+        }
+    }
+    Ok((sessions, skipped))
+}
+
+/// A session; None where there is none, or none any more.
+pub async fn find(client: &Client, id: SessionId) -> Result<Option<Session>> {
+    match answer(client.transcripts().get_session(tpb::GetSessionRequest { session: id.to_string() }).await) {
+        Ok(found) => to_session(found.session.unwrap_or_default()).map(Some),
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why a session is not one to read, where it is not.
+fn unfit(session: &Session) -> Option<Why> {
+    let is_recording = session.labels.get(recording::KIND_LABEL).is_some_and(|kind| kind == recording::KIND);
+    let is_whole = session.state == SessionState::Ended && session.content_digest.is_some();
+    match is_recording {
+        true => Some(Why::Recording),
+        false => (!is_whole).then_some(Why::Open),
+    }
 }
 
 async fn list(client: &Client, filter: &Filter, dream: &Dream) -> Result<Vec<Session>> {
