@@ -12,9 +12,13 @@ RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=target/static \
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 cp "target/static/$target/dist/reverie" "$context/reverie"
-if ldd "$context/reverie" >/dev/null 2>&1; then
+if readelf --program-headers --wide "$context/reverie" | grep -q INTERP; then
     echo "the binary is not static" >&2
     exit 1
 fi
 buildah --storage-driver vfs bud --isolation chroot --file deploy/Containerfile --tag "localhost/reverie:$version" "$context"
+# It runs, as the image has it.
+container=$(buildah --storage-driver vfs from "localhost/reverie:$version")
+trap 'rm -rf "$context"; buildah --storage-driver vfs rm "$container" >/dev/null' EXIT
+buildah --storage-driver vfs run --isolation chroot "$container" -- /reverie --version
 echo "localhost/reverie:$version, binary $(du -h "$context/reverie" | cut -f1)"
