@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Bits of a serial: 2.8e14 records. A puncture adds at most this many seeds.
+/// Bits of a serial: 2.8e14 records. A punctured serial adds at most this many seeds.
 pub const SERIAL_BITS: u32 = 48;
 
 /// A neighbourhood has 2^this many serials: records are written in the order of their serials, so that one of
@@ -67,10 +67,16 @@ impl Node {
         self.child(serial >> (self.height - 1) & 1 == 1)
     }
 
-    /// The child that holds the serial, and the other.
-    fn split(&self, serial: u64) -> (Node, Node) {
-        let right = serial >> (self.height - 1) & 1 == 1;
-        (self.child(right), self.child(!right))
+    /// What is left of the subtree without some of its serials, which are sorted.
+    fn without(self, serials: &[u64], left: &mut Vec<Node>) {
+        if serials.is_empty() {
+            left.push(self);
+        } else if (serials.len() as u64) < 1 << self.height {
+            let right = self.child(true);
+            let (lower, upper) = serials.split_at(serials.partition_point(|&s| s < right.start));
+            self.child(false).without(lower, left);
+            right.without(upper, left);
+        }
     }
 }
 
@@ -87,24 +93,32 @@ impl Cover {
 
     /// The smallest subtree of the cover around a serial with at least its near neighbours, where there is one.
     pub fn neighbourhood(&self, serial: u64) -> Option<Neighbourhood> {
-        let mut node = self.nodes.iter().find(|n| n.contains(serial))?.clone();
+        let mut node = self.nodes[self.place(serial)?].clone();
         while node.height > NEIGHBOURHOOD_BITS {
             node = node.towards(serial);
         }
         Some(Neighbourhood(node))
     }
 
-    /// Makes the serial's key impossible to make. True where it was possible before.
-    pub fn puncture(&mut self, serial: u64) -> bool {
-        let Some(at) = self.nodes.iter().position(|n| n.contains(serial)) else { return false };
-        let mut node = self.nodes.remove(at);
-        while node.height > 0 {
-            let (inner, sibling) = node.split(serial);
-            self.nodes.push(sibling);
-            node = inner;
+    /// Makes the keys of some serials impossible to make.
+    pub fn puncture(&mut self, serials: &[u64]) {
+        let mut serials = serials.to_vec();
+        serials.sort_unstable();
+        serials.dedup();
+        let (mut rest, mut nodes) = (serials.as_slice(), Vec::with_capacity(self.nodes.len() + serials.len()));
+        for node in std::mem::take(&mut self.nodes) {
+            let (_, from) = rest.split_at(rest.partition_point(|&s| s < node.start));
+            let (within, after) = from.split_at(from.partition_point(|&s| node.contains(s)));
+            node.without(within, &mut nodes);
+            rest = after;
         }
-        self.nodes.sort_by_key(|n| n.start);
-        true
+        self.nodes = nodes;
+    }
+
+    /// The subtree that holds the serial. The nodes are disjoint and sorted.
+    fn place(&self, serial: u64) -> Option<usize> {
+        let at = self.nodes.partition_point(|n| n.start <= serial).checked_sub(1)?;
+        self.nodes[at].contains(serial).then_some(at)
     }
 }
 
@@ -119,10 +133,13 @@ mod tests {
         fn a_puncture_takes_its_own_key_and_no_other(seed: [u8; 32], erased in proptest::collection::btree_set(0..1u64 << SERIAL_BITS, 1..12), kept in proptest::collection::btree_set(0..1u64 << SERIAL_BITS, 1..12)) {
             let whole = Cover::new(seed);
             let mut cover = whole.clone();
-            for &serial in &erased {
-                prop_assert!(cover.puncture(serial));
-                prop_assert!(!cover.puncture(serial));
+            // At once, one after the other, and again.
+            let all: Vec<u64> = erased.iter().copied().collect();
+            let (some, others) = all.split_at(all.len() / 2);
+            for serials in [some, &others[..others.len().min(1)], others, &all] {
+                cover.puncture(serials);
             }
+            prop_assert!(cover.nodes.is_sorted_by_key(|n| n.start));
             for &serial in &erased {
                 prop_assert_eq!(cover.key(serial), None);
             }
@@ -133,5 +150,14 @@ mod tests {
             }
             prop_assert!(cover.nodes.len() <= erased.len() * SERIAL_BITS as usize);
         }
+    }
+
+    #[test]
+    fn neighbours_that_are_punctured_together_cost_no_more_than_one() {
+        let mut cover = Cover::new([1; 32]);
+        cover.puncture(&(4_096..8_192).collect::<Vec<_>>());
+        assert_eq!(cover.nodes.len(), SERIAL_BITS as usize - 12);
+        assert!(cover.key(4_095).is_some() && cover.key(8_192).is_some());
+        assert!((4_096..8_192).all(|serial| cover.key(serial).is_none()));
     }
 }

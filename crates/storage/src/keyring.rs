@@ -138,9 +138,7 @@ impl Keyring {
     pub fn erase(&self, serials: &[u64]) -> Result<()> {
         let mut files = self.files.as_ref().map(|f| f.lock().unwrap_or_else(PoisonError::into_inner));
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        for &serial in serials {
-            state.cover.puncture(serial);
-        }
+        state.cover.puncture(serials);
         *state.near.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         match &mut files {
             Some(files) => files.rotate(&state),

@@ -114,7 +114,7 @@ impl Vault {
     }
 
     pub fn batch(&self) -> VaultBatch {
-        VaultBatch { vault: self.clone(), batch: Batch::default() }
+        VaultBatch { vault: self.clone(), batch: Batch::default(), erased: Vec::new() }
     }
 
     /// All or nothing, durable when it returns. See `Engine::commit` for what an error means.
@@ -123,7 +123,12 @@ impl Vault {
         if left.end - left.start < BLOCK / 2 {
             self.claim_block().await?;
         }
-        self.0.engine.commit(batch.batch).await
+        let VaultBatch { mut batch, erased, .. } = batch;
+        if !erased.is_empty() {
+            batch.writes.push(intent(&erased)?);
+            batch.makes_room = true;
+        }
+        self.0.engine.commit(batch).await
     }
 
     /// A hash for keys: it tells nothing about the bytes to who has not got the keyring.
@@ -144,12 +149,9 @@ impl Vault {
         }
         let rows = serials.len();
         if rows > 0 {
-            let id: [u8; 16] = random()?;
-            let intent: Key = [ERASURES, &id].concat().into();
-            let list: Vec<u8> = serials.iter().flat_map(|s| s.to_be_bytes()).collect();
-            batch.writes.push(Write::Put(intent.clone(), list.into()));
+            batch.writes.push(intent(&serials)?);
             self.0.engine.commit(batch).await?;
-            self.destroy(intent, serials).await?;
+            self.finish_erasures().await?;
         }
         Ok(Erasure { rows, epoch: self.0.keyring.epoch() })
     }
@@ -164,20 +166,24 @@ impl Vault {
         self.0.engine.now()
     }
 
-    async fn finish_erasures(&self) -> Result<()> {
-        for (intent, list) in self.0.engine.scan(Range::prefix(ERASURES), usize::MAX, Direction::Ascending).await? {
-            let serials = list.chunks_exact(8).map(|c| u64::from_be_bytes(c.try_into().unwrap_or_default())).collect();
-            self.destroy(intent, serials).await?;
+    /// Destroys the data keys of all rows that committed batches have erased or renewed, at once: the
+    /// keyring is written under a new epoch, and the key of the old one destroyed. What a crash keeps
+    /// from it is done when the vault is opened again.
+    pub async fn finish_erasures(&self) -> Result<Erasure> {
+        let intents = self.0.engine.scan(Range::prefix(ERASURES), usize::MAX, Direction::Ascending).await?;
+        let serials: Vec<u64> = intents
+            .iter()
+            .flat_map(|(_, list)| list.chunks_exact(8).map(|c| u64::from_be_bytes(c.try_into().unwrap_or_default())))
+            .collect();
+        let rows = serials.len();
+        if !intents.is_empty() {
+            let vault = self.clone();
+            let erased = tokio::task::spawn_blocking(move || vault.0.keyring.erase(&serials)).await;
+            erased.map_err(Error::failed)??;
+            let writes = intents.into_iter().map(|(intent, _)| Write::Delete(intent)).collect();
+            self.0.engine.commit(Batch { writes, makes_room: true, ..Batch::default() }).await?;
         }
-        Ok(())
-    }
-
-    async fn destroy(&self, intent: Key, serials: Vec<u64>) -> Result<()> {
-        let vault = self.clone();
-        let erased = tokio::task::spawn_blocking(move || vault.0.keyring.erase(&serials)).await;
-        erased.map_err(Error::failed)??;
-        let writes = vec![Write::Delete(intent)];
-        self.0.engine.commit(Batch { writes, makes_room: true, ..Batch::default() }).await
+        Ok(Erasure { rows, epoch: self.0.keyring.epoch() })
     }
 
     /// Claims the next block of serials by a commit, so that no two processes ever share one.
@@ -278,6 +284,8 @@ impl Vault {
 pub struct VaultBatch {
     vault: Vault,
     batch: Batch,
+    /// Serials whose rows the batch takes away.
+    erased: Vec<u64>,
 }
 
 impl VaultBatch {
@@ -304,7 +312,25 @@ impl VaultBatch {
         self.write(key, old.serial(), plain)
     }
 
-    /// Deletes the row; its older values stay readable to who finds them and has the keyring. `Vault::erase` ends that.
+    /// Writes over a value that was read, if it is still the value, under a fresh data key. The old one
+    /// is destroyed by `Vault::finish_erasures`: then no value that the row had before can be read again.
+    pub fn renew(&mut self, key: impl Into<Key>, old: &Record, plain: &[u8]) -> Result<Record> {
+        let key = key.into();
+        self.require(key.clone(), old);
+        self.erased.push(old.serial());
+        self.put(key, plain)
+    }
+
+    /// Deletes a row that was read, if it still has that value. Its data key is destroyed by
+    /// `Vault::finish_erasures`: then no value that it ever had can be read again.
+    pub fn erase(&mut self, key: impl Into<Key>, old: &Record) {
+        let key = key.into();
+        self.require(key.clone(), old);
+        self.erased.push(old.serial());
+        self.batch.writes.push(Write::Delete(key));
+    }
+
+    /// Deletes the row; its older values stay readable to who finds them and has the keyring. `erase` ends that.
     pub fn delete(&mut self, key: impl Into<Key>) {
         self.batch.writes.push(Write::Delete(key.into()));
     }
@@ -333,6 +359,13 @@ impl VaultBatch {
 /// Made on a full disk as well: whoever makes room must be able to open the vault first.
 fn claim(condition: Condition, write: Write) -> Batch {
     Batch { conditions: vec![condition], writes: vec![write], makes_room: true }
+}
+
+/// The row that keeps serials until their data keys are destroyed.
+fn intent(serials: &[u64]) -> Result<Write> {
+    let id: [u8; 16] = random()?;
+    let list: Vec<u8> = serials.iter().flat_map(|s| s.to_be_bytes()).collect();
+    Ok(Write::Put([ERASURES, &id].concat().into(), list.into()))
 }
 
 fn serial_of(sealed: &[u8]) -> Result<u64> {

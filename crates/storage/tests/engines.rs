@@ -135,6 +135,49 @@ async fn an_erased_row_is_gone_with_every_value_that_it_ever_had() {
     assert_eq!(vault.get(b"\x01b").await.unwrap().unwrap().value().as_ref(), b"another");
 }
 
+/// Puts old bytes of a row back, as somebody may who kept a copy.
+async fn restore(engine: &Arc<dyn Engine>, key: &'static [u8], old: bytes::Bytes) {
+    let writes = vec![reverie_storage::engine::Write::Put(key.into(), old)];
+    engine.commit(reverie_storage::engine::Batch { writes, ..Default::default() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_renewed_row_reads_on_and_what_it_was_before_is_destroyed_at_the_latest_when_the_vault_is_opened_again() {
+    for crash in [false, true] {
+        let engine = Volatile::new();
+        let folder = TempDir::new().unwrap();
+        let keyring = || Keyring::open(folder.path()).unwrap();
+        let vault = Vault::open(engine.clone(), keyring()).await.unwrap();
+        let mut batch = vault.batch();
+        let (a, b) = (batch.put(&b"\x01a"[..], b"secret").unwrap(), batch.put(&b"\x01b"[..], b"other").unwrap());
+        vault.commit(batch).await.unwrap();
+        let old_a = engine.get(b"\x01a").await.unwrap().unwrap();
+        let old_b = engine.get(b"\x01b").await.unwrap().unwrap();
+
+        let mut batch = vault.batch();
+        batch.renew(&b"\x01a"[..], &a, b"[redacted]").unwrap();
+        batch.erase(&b"\x01b"[..], &b);
+        vault.commit(batch).await.unwrap();
+        assert_eq!(vault.get(b"\x01a").await.unwrap().unwrap().value().as_ref(), b"[redacted]");
+        assert!(vault.get(b"\x01b").await.unwrap().is_none());
+        let vault = if crash {
+            drop(vault);
+            Vault::open(engine.clone(), keyring()).await.unwrap()
+        } else {
+            let done = vault.finish_erasures().await.unwrap();
+            assert_eq!((done.rows, done.epoch), (2, 2), "both keys go in one epoch");
+            vault
+        };
+        assert_eq!(vault.finish_erasures().await.unwrap().rows, 0);
+        assert_eq!(vault.get(b"\x01a").await.unwrap().unwrap().value().as_ref(), b"[redacted]");
+        restore(&engine, b"\x01a", old_a).await;
+        restore(&engine, b"\x01b", old_b).await;
+        for key in [b"\x01a", b"\x01b"] {
+            assert!(matches!(vault.get(key).await, Err(Error::Corrupt(_))), "crash: {crash}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn two_vaults_on_one_engine_never_share_a_data_key() {
     let engine = Volatile::new();
