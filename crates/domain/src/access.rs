@@ -53,6 +53,7 @@ pub enum Action {
     StoreMerge,
     StoreDelete,
     StoreAdminister,
+    StoreRedact,
     TokenCreate,
     TokenAdminister,
     SessionAttach,
@@ -66,7 +67,7 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 17] = [
+    pub const ALL: [Action; 18] = [
         Action::StoreCreate,
         Action::StoreRead,
         Action::StoreWrite,
@@ -74,6 +75,7 @@ impl Action {
         Action::StoreMerge,
         Action::StoreDelete,
         Action::StoreAdminister,
+        Action::StoreRedact,
         Action::TokenCreate,
         Action::TokenAdminister,
         Action::SessionAttach,
@@ -101,6 +103,7 @@ impl Action {
             | Action::DreamAdopt
             | Action::StoreCreate
             | Action::StoreDelete
+            | Action::StoreRedact
             | Action::SessionAttach => Role::Curator,
             Action::StoreAdminister | Action::TokenAdminister => Role::Admin,
         }
@@ -114,6 +117,7 @@ impl Action {
                 | Action::StoreMerge
                 | Action::StoreDelete
                 | Action::StoreAdminister
+                | Action::StoreRedact
                 | Action::DreamAdopt
         )
     }
@@ -289,7 +293,8 @@ impl Principal {
         Ok(())
     }
 
-    fn actor(&self) -> Actor {
+    /// Whom what it does is put down to.
+    pub fn actor(&self) -> Actor {
         Actor {
             principal: self.subject.clone(),
             session: self.session.map(|s| s.to_string()).unwrap_or_default(),

@@ -59,7 +59,7 @@ impl Actor {
 }
 
 /// Which actors a listing is about. An empty field is no condition.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ActorFilter {
     pub principal: String,
     pub session: String,
@@ -68,6 +68,11 @@ pub struct ActorFilter {
 }
 
 impl ActorFilter {
+    /// Whether it sets no condition.
+    pub fn is_any(&self) -> bool {
+        *self == ActorFilter::default()
+    }
+
     /// Whether it is about who did it, or about whom an import claims.
     pub fn matches(&self, actor: &Actor) -> bool {
         self.holds(&actor.principal, &actor.session, &actor.agent, &actor.dream)

@@ -143,6 +143,15 @@ pub struct Origin {
     pub source: String,
 }
 
+/// Why a version's content is no more, although the version is no deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Erased {
+    /// By a redaction.
+    Redacted,
+    /// By the store's retention.
+    Expired,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChangeKind {
     Created,
@@ -161,13 +170,15 @@ pub struct Version {
     pub previous_path: Option<MemoryPath>,
     pub revision: Revision,
     pub kind: ChangeKind,
-    /// None for Deleted.
+    /// None for Deleted, and where the content is erased.
     pub sha256: Option<[u8; 32]>,
     pub size_bytes: u64,
     pub actor: Actor,
     pub time: Timestamp,
     pub message: String,
     pub origins: Vec<Origin>,
+    /// None where the content is there, or never was.
+    pub erased: Option<Erased>,
 }
 
 /// One commit, without contents.

@@ -74,6 +74,8 @@ pub struct FileChange {
     pub diff: FileDiff,
     /// The whole file as a unified diff.
     pub unified: String,
+    /// A side's content is erased: there are no hunks, and no unified diff.
+    pub erased: bool,
 }
 
 /// What a merge is to bring in, and how.
@@ -125,4 +127,7 @@ pub struct BlameRange {
     pub sources: Vec<String>,
     /// Without line ends.
     pub lines: Vec<String>,
+    /// The lines came in with the commit or with a version before it whose content is erased: who
+    /// wrote them cannot be told.
+    pub erased: bool,
 }

@@ -71,6 +71,8 @@ id!(SessionId, "sesn_", "a session's id");
 id!(DreamId, "drm_", "a dream's id");
 id!(ScheduleId, "sched_", "a schedule's id");
 id!(TokenId, "tok_", "a token's id");
+id!(RedactionId, "redact_", "a redaction's id");
+id!(EventId, "evt_", "an event's id");
 
 fn encode(prefix: &str, bytes: &[u8; 16]) -> String {
     let mut value = u128::from_be_bytes(*bytes);

@@ -10,6 +10,7 @@ pub mod commit;
 pub mod diff;
 pub mod dream;
 pub mod error;
+pub mod governance;
 pub mod handle;
 pub mod history;
 pub mod id;

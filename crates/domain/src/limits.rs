@@ -48,6 +48,38 @@ pub const FORK_DEPTH_MAX: usize = 8;
 /// Days for which a deleted store can be brought back.
 pub const STORE_PURGE_DAYS: i64 = 7;
 
+/// Days for which contents may be kept at most by a retention: a hundred years.
+pub const RETENTION_DAYS_MAX: u32 = 36_525;
+/// Versions that one redaction may name.
+pub const REDACTION_VERSIONS_MAX: usize = 1_000;
+/// Versions that a receipt lists; its counts tell of all.
+pub const REDACTION_VERSIONS_SHOWN_MAX: usize = 20_000;
+/// Memories that one commit of a redaction takes out of a head, and bytes that it writes.
+pub const REDACTION_COMMIT_MEMORIES_MAX: usize = 500;
+pub const REDACTION_COMMIT_BYTES_MAX: usize = 4 << 20;
+/// Rows and bytes that one batch of an erasure writes.
+pub const ERASURE_BATCH_ROWS_MAX: usize = 256;
+pub const ERASURE_BATCH_BYTES_MAX: usize = 2 << 20;
+/// Seconds that a caller waits for a redaction; then it is told that it runs.
+pub const REDACTION_WAIT_S: u64 = 45;
+/// Contents that are remembered as erased, for readers that began before.
+pub const ERASED_REMEMBERED_MAX: u64 = 100_000;
+/// Bytes of the shortest line that counts as a quotation of a content.
+pub const QUOTED_LINE_BYTES_MIN: usize = 8;
+/// Problems that a check of a history lists.
+pub const HISTORY_PROBLEMS_MAX: usize = 100;
+/// Seconds between two rounds of housekeeping: purges, expiries, retention.
+pub const HOUSEKEEPING_S: u64 = 3_600;
+/// Refusals of one workspace that are recorded at once, and then in a minute.
+pub const AUDIT_REFUSALS_BURST: u32 = 100;
+pub const AUDIT_REFUSALS_PER_MINUTE: u32 = 10;
+/// Days for which a recorded refusal is kept; what was done is kept for good.
+pub const AUDIT_REFUSAL_DAYS: i64 = 30;
+/// Events looked at for one page of a listing; then the page ends early.
+pub const AUDIT_PAGE_SCAN_MAX: usize = 10_000;
+/// Refusals that wait to be recorded; more are only counted.
+pub const AUDIT_QUEUE_MAX: usize = 256;
+
 /// Items of one page.
 pub const PAGE_SIZE_MAX: usize = 1_000;
 /// Items of one page where the caller does not say.

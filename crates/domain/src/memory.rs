@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::actor::Actor;
-use crate::commit::Revision;
+use crate::commit::{Erased, Revision};
 use crate::id::{MemoryId, VersionId};
 use crate::page::Page;
 use crate::path::{MemoryPath, PathGlob, Prefix};
@@ -14,9 +14,10 @@ pub struct Memory {
     /// Stable across renames.
     pub id: MemoryId,
     pub path: MemoryPath,
-    /// None where it was not asked for.
+    /// None where it was not asked for, or is erased.
     pub content: Option<String>,
-    pub sha256: [u8; 32],
+    /// None where the content is erased.
+    pub sha256: Option<[u8; 32]>,
     pub size_bytes: u64,
     /// The commit that last touched it.
     pub revision: Revision,
@@ -25,6 +26,7 @@ pub struct Memory {
     pub actor: Actor,
     pub create_time: Timestamp,
     pub update_time: Timestamp,
+    pub erased: Option<Erased>,
 }
 
 /// How a request names a memory.

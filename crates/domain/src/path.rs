@@ -8,7 +8,11 @@ use std::sync::Arc;
 use unicode_normalization::is_nfc;
 
 use crate::error::{Error, Result};
+use crate::id::MemoryId;
 use crate::limits::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PATTERN_BYTES_MAX};
+
+/// The directory of memories whose paths were redacted.
+const REDACTED: &str = "/.redacted";
 
 /// An absolute path such as `/runbooks/disk-full.md`: NFC, no empty, `.` or `..` segment, no control
 /// or format characters, at most 1,024 bytes. Never the root itself. Cheap to clone.
@@ -38,6 +42,16 @@ impl MemoryPath {
     /// Whether it is `prefix` or lies below it.
     pub fn is_within(&self, prefix: &Prefix) -> bool {
         prefix.contains(&self.0)
+    }
+
+    /// Where a memory stands whose path was redacted.
+    pub fn redacted(memory: MemoryId) -> MemoryPath {
+        MemoryPath(format!("{REDACTED}/{memory}").into())
+    }
+
+    /// Whether it is one that `redacted` makes, or lies among them.
+    pub fn is_reserved(&self) -> bool {
+        self.0.strip_prefix(REDACTED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The same path with the directory `from` replaced by `to`. None where it is not below `from`.

@@ -71,8 +71,20 @@ pub struct Store {
     pub update_time: Timestamp,
     pub archive_time: Option<Timestamp>,
     pub delete_time: Option<Timestamp>,
+    pub retention: Retention,
     /// Changes whenever anything of the above does.
     pub etag: String,
+}
+
+/// How long contents of the past are kept. The newest of each memory always are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Versions of each memory that are kept whatever their age.
+    pub versions_min: u32,
+    /// Days for which contents are kept after they were replaced; 0 for ever.
+    pub days_max: u32,
+    /// Nothing is erased: no retention, no redaction, no purge.
+    pub legal_hold: bool,
 }
 
 /// What a new store is to be.
@@ -105,11 +117,39 @@ pub enum Change {
         name: Option<String>,
         description: Option<String>,
         metadata: Option<BTreeMap<String, String>>,
+        retention: Option<Retention>,
     },
     Archive,
     Unarchive,
     Delete,
     Undelete,
+}
+
+/// What it does, without what it says: names and descriptions are not for an audit trail.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Update { handle, name, description, metadata, retention } => {
+                let fields = [
+                    ("handle", handle.is_some()),
+                    ("name", name.is_some()),
+                    ("description", description.is_some()),
+                    ("metadata", metadata.is_some()),
+                    ("retention", retention.is_some()),
+                ];
+                let fields: Vec<&str> = fields.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect();
+                write!(f, "updated {}", fields.join(", "))?;
+                match retention {
+                    Some(retention) => write!(f, ": {retention:?}"),
+                    None => Ok(()),
+                }
+            }
+            Change::Archive => f.write_str("archived"),
+            Change::Unarchive => f.write_str("unarchived"),
+            Change::Delete => f.write_str("deleted"),
+            Change::Undelete => f.write_str("undeleted"),
+        }
+    }
 }
 
 /// Which stores a listing is about.

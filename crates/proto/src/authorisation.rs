@@ -27,9 +27,8 @@ pub fn action(rpc_path: &str) -> Option<Action> {
         ("memory.v1.HistoryService", "Restore") => Action::StoreWrite,
         ("memory.v1.HistoryService", "Merge") => Action::StoreMerge,
 
-        ("memory.v1.GovernanceService", "Redact" | "GetRedaction" | "ListRedactions" | "ListAuditEvents") => {
-            Action::StoreAdminister
-        }
+        ("memory.v1.GovernanceService", "ListAuditEvents") => Action::StoreAdminister,
+        ("memory.v1.GovernanceService", "Redact" | "GetRedaction" | "ListRedactions") => Action::StoreRedact,
         ("memory.v1.GovernanceService", "VerifyHistory" | "ExportStore") => Action::StoreRead,
         ("memory.v1.GovernanceService", "ImportStore") => Action::StoreCreate,
 

@@ -4,6 +4,7 @@ pub mod access;
 pub mod change;
 pub mod commit;
 pub mod dream;
+pub mod governance;
 pub mod hex;
 pub mod history;
 pub mod memory;

@@ -121,7 +121,7 @@ pub fn from_status(status: &Status) -> Error {
 }
 
 /// Reasons that code may match on. Others read as their kind's.
-const REASONS: [&str; 19] = [
+const REASONS: [&str; 22] = [
     "INVALID_FIELD",
     "NOT_FOUND",
     "ACCESS_DENIED",
@@ -131,6 +131,9 @@ const REASONS: [&str; 19] = [
     "MERGE_CONFLICT",
     "REQUEST_ID_REUSED",
     "STORE_ARCHIVED",
+    "REDACTED",
+    "EXPIRED",
+    "LEGAL_HOLD",
     "SEQ_GAP",
     "SESSION_ENDED",
     "LIMIT_REACHED",

@@ -170,7 +170,7 @@ pub fn to_merge(request: pb::MergeRequest) -> Result<MergeSides> {
     violations.finish(sides)
 }
 
-fn to_actor_filter(field: &str, filter: Option<pb::ActorFilter>) -> Result<ActorFilter> {
+pub(crate) fn to_actor_filter(field: &str, filter: Option<pb::ActorFilter>) -> Result<ActorFilter> {
     let filter = filter.unwrap_or_default();
     let mut violations = Violations::default();
     let mut name = |part: &str, text: String| violations.take(text::to_name(&format!("{field}.{part}"), text));
@@ -182,7 +182,10 @@ fn to_actor_filter(field: &str, filter: Option<pb::ActorFilter>) -> Result<Actor
     violations.finish(filter)
 }
 
-fn to_time_range(start: Option<prost_types::Timestamp>, end: Option<prost_types::Timestamp>) -> Result<TimeRange> {
+pub(crate) fn to_time_range(
+    start: Option<prost_types::Timestamp>,
+    end: Option<prost_types::Timestamp>,
+) -> Result<TimeRange> {
     let mut violations = Violations::default();
     let start = violations.take(time::to_optional_time("start_time", start));
     let end = violations.take(time::to_optional_time("end_time", end));
@@ -235,6 +238,7 @@ impl From<FileChange> for pb::FileDiff {
             stats: Some(stats(1, f.diff.stats)),
             hunks: f.diff.hunks.into_iter().map(Into::into).collect(),
             unified: f.unified,
+            redacted: f.erased,
         }
     }
 }
@@ -270,6 +274,7 @@ pub fn to_file_change(f: pb::FileDiff) -> Result<FileChange> {
         previous_path: optional("previous_path", &f.previous_path)?,
         diff: domain::diff::FileDiff { hunks, stats },
         unified: f.unified,
+        erased: f.redacted,
     })
 }
 
@@ -335,6 +340,7 @@ impl From<BlameRange> for pb::BlameRange {
             message: r.message,
             sources: r.sources,
             lines: r.lines,
+            redacted: r.erased,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Memories: proto/reverie/memory/v1/memory.proto.
 
-use domain::commit::{Operation, Outcome, Request, Step};
+use domain::commit::{Erased, Operation, Outcome, Request, Step};
 use domain::memory::{Directory, Entry, Grep, List, Listing, Match, Memory, MemoryRef};
 use domain::path::{PathGlob, Prefix};
 use domain::{Error, MemoryPath, Result};
@@ -18,13 +18,15 @@ impl From<Memory> for pb::Memory {
             id: m.id.to_string(),
             path: m.path.to_string(),
             content: m.content.unwrap_or_default(),
-            content_sha256: hex::encode(&m.sha256),
+            content_sha256: m.sha256.map(|s| hex::encode(&s)).unwrap_or_default(),
             size_bytes: m.size_bytes,
             revision: m.revision,
             version_id: m.version.to_string(),
             actor: Some(m.actor.into()),
             create_time: Some(from_time(m.create_time)),
             update_time: Some(from_time(m.update_time)),
+            redacted: m.erased == Some(Erased::Redacted),
+            expired: m.erased == Some(Erased::Expired),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Stores: proto/reverie/memory/v1/store.proto.
 
 use domain::Handle;
-use domain::store::{Change, Filter, NewFork, NewStore, Store};
+use domain::limits::RETENTION_DAYS_MAX;
+use domain::store::{Change, Filter, NewFork, NewStore, Retention, Store};
 use domain::{Error, Result};
 
 use crate::convert::time::from_time;
@@ -24,6 +25,7 @@ impl From<Store> for pb::Store {
             update_time: Some(from_time(s.update_time)),
             archive_time: s.archive_time.map(from_time),
             delete_time: s.delete_time.map(from_time),
+            retention: Some(s.retention.into()),
             etag: s.etag,
         }
     }
@@ -56,20 +58,36 @@ pub fn to_update(r: pb::UpdateStoreRequest) -> Result<Change> {
     let paths = r.update_mask.map(|m| m.paths).unwrap_or_default();
     let mut violations = Violations::default();
     if paths.is_empty() {
-        violations.add("update_mask", "name the fields to change: handle, name, description, metadata");
+        violations.add("update_mask", "name the fields to change: handle, name, description, metadata, retention");
     }
-    let (mut handle, mut name, mut description, mut metadata) = (None, None, None, None);
+    let (mut handle, mut name, mut description, mut metadata, mut retention) = (None, None, None, None, None);
     for path in &paths {
         match path.as_str() {
             "handle" => handle = violations.take(r.handle.parse::<Handle>().map_err(|e| e.within("handle"))),
             "name" => name = Some(r.name.clone()),
             "description" => description = Some(r.description.clone()),
             "metadata" => metadata = Some(r.metadata.clone().into_iter().collect()),
-            other => violations
-                .add("update_mask", format!("{other} cannot be changed: handle, name, description and metadata can")),
+            "retention" => retention = violations.take(to_retention(r.retention.unwrap_or_default())),
+            other => violations.add(
+                "update_mask",
+                format!("{other} cannot be changed: handle, name, description, metadata and retention can"),
+            ),
         }
     }
-    violations.finish(Some(Change::Update { handle, name, description, metadata }))
+    violations.finish(Some(Change::Update { handle, name, description, metadata, retention }))
+}
+
+impl From<Retention> for pb::Retention {
+    fn from(r: Retention) -> pb::Retention {
+        pb::Retention { versions_min: r.versions_min, max_age_days: r.days_max, legal_hold: r.legal_hold }
+    }
+}
+
+fn to_retention(r: pb::Retention) -> Result<Retention> {
+    if r.max_age_days > RETENTION_DAYS_MAX {
+        return Err(Error::invalid("retention.max_age_days", format!("must be at most {RETENTION_DAYS_MAX}")));
+    }
+    Ok(Retention { versions_min: r.versions_min, days_max: r.max_age_days, legal_hold: r.legal_hold })
 }
 
 fn to_optional_handle(handle: &str) -> Result<Option<Handle>> {

@@ -1,6 +1,6 @@
 //! Versions and commits: proto/reverie/memory/v1/commit.proto.
 
-use domain::commit::{ChangeKind, Commit, Origin, Version};
+use domain::commit::{ChangeKind, Commit, Erased, Origin, Version};
 use domain::limits::{ORIGIN_SOURCE_BYTES_MAX, ORIGINS_MAX};
 use domain::{Error, Result, Timestamp};
 
@@ -83,6 +83,8 @@ impl From<Version> for pb::Version {
             create_time: Some(time::from_time(v.time)),
             message: v.message,
             origins: v.origins.into_iter().map(Into::into).collect(),
+            redacted: v.erased == Some(Erased::Redacted),
+            expired: v.erased == Some(Erased::Expired),
         }
     }
 }
@@ -109,6 +111,11 @@ pub fn to_version(v: pb::Version) -> Result<Version> {
         time: required_time("create_time", v.create_time)?,
         message: v.message,
         origins: to_origins("origins", v.origins)?,
+        erased: match (v.redacted, v.expired) {
+            (true, _) => Some(Erased::Redacted),
+            (false, true) => Some(Erased::Expired),
+            (false, false) => None,
+        },
     })
 }
 
@@ -173,6 +180,7 @@ mod tests {
             time: Timestamp::new(1_700_000_000, 5).unwrap(),
             message: "why".into(),
             origins: vec![Origin { start_line: 1, end_line: 2, source: "reverie:dream/drm_1".into() }],
+            erased: (kind == ChangeKind::Renamed).then_some(Erased::Redacted),
         }
     }
 

@@ -83,6 +83,7 @@ fn a_diff_comes_back_as_it_went_and_still_applies() {
             path: "/b".parse().unwrap(),
             previous_path: Some("/a".parse().unwrap()),
             unified: unified("a/a", "b/b", &diff),
+            erased: false,
             diff,
         };
         let back = to_file_change(change.clone().into()).unwrap();
