@@ -6,12 +6,14 @@ use clap::Subcommand;
 use crate::output::Output;
 
 pub mod access;
+pub mod audit;
 pub mod dream;
 pub mod evidence;
 pub mod export;
 pub mod history;
 pub mod import;
 pub mod memory;
+pub mod redact;
 pub mod session;
 pub mod store;
 pub mod write;
@@ -44,6 +46,11 @@ pub enum Command {
     Export(export::Arguments),
     /// Make a store of an export, a folder or a git repository
     Import(import::Arguments),
+    /// Take text out of a store and its forks for good
+    Redact(redact::Redact),
+    /// Who did what, and whether anybody changed the past
+    #[command(subcommand)]
+    Audit(audit::Command),
     #[command(flatten)]
     Access(access::Command),
 }
@@ -58,6 +65,8 @@ pub async fn run(command: Command, context: &Context) -> Result<()> {
         Command::Dream(command) => dream::run(command, context).await,
         Command::Export(arguments) => export::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
+        Command::Redact(arguments) => redact::run(arguments, context).await,
+        Command::Audit(command) => audit::run(command, context).await,
         Command::Access(command) => access::run(command, context).await,
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::access::{Access as Reach, Authenticator, Grant, Grants, Principal, Role, Scope, Secret, Token};
+use domain::access::{Access as Reach, Action, Authenticator, Grant, Grants, Principal, Role, Scope, Secret, Token};
 use domain::id::{StoreId, TokenId, WorkspaceId};
 use domain::path::Prefix;
 use domain::store::StoreRef;
@@ -19,6 +19,7 @@ use storage::Vault;
 
 use crate::access::ledger::{Changes, Held, Ledger, Pen};
 use crate::access::record::{TokenRow, WorkspaceRow};
+use crate::governance::audit::Done;
 
 pub mod attach;
 pub mod audit;
@@ -28,6 +29,9 @@ mod prompt;
 mod record;
 mod replay;
 pub mod token;
+
+pub(crate) use key::OUTCOME;
+pub(crate) use record::OutcomeRow;
 
 #[cfg(test)]
 mod tests;
@@ -220,6 +224,20 @@ impl Access {
 
     async fn shown(&self, workspace: WorkspaceId, id: TokenId, row: &TokenRow) -> Result<Token> {
         Ok(shown(id, row, self.granted(workspace, row).await?))
+    }
+
+    /// Has what is done recorded with it.
+    fn record(
+        &self,
+        changes: &mut Changes<'_>,
+        principal: &Principal,
+        action: Action,
+        description: String,
+    ) -> Result<()> {
+        let (workspace, actor) = (principal.workspace, principal.actor());
+        let done = Done { workspace, actor, action, store: None, description };
+        let (key, row) = done.row_at(&*self.0.clock, &*self.0.ids)?;
+        changes.put_encoded(key, &row)
     }
 
     fn hash(&self, secret: &Secret) -> [u8; 32] {

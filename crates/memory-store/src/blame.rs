@@ -16,9 +16,10 @@ use domain::id::StoreId;
 use domain::{Actor, Error, MemoryPath, Timestamp, limits};
 
 use crate::MemoryStore;
+use crate::governance::family::is_erased;
 use crate::index::Entry;
 use crate::log::Row;
-use crate::record::Credit;
+use crate::record::{ContentRef, Credit};
 use crate::stores::View;
 
 #[cfg(test)]
@@ -38,6 +39,8 @@ pub struct Attribution {
     pub actor: Actor,
     pub time: Timestamp,
     pub message: String,
+    /// Or by a version before it that is erased.
+    pub erased: bool,
 }
 
 impl MemoryStore {
@@ -67,27 +70,41 @@ impl MemoryStore {
                 message: attribution.message.clone(),
                 sources: sources.iter().map(|s| (*s).to_owned()).collect(),
                 lines: lines[range.start as usize..range.end as usize].iter().map(bare).collect(),
+                erased: attribution.erased,
             })
         });
         Ok((ranges.collect(), view.revision))
     }
 
     /// Where each line of a memory's text in a snapshot comes from. Of more than
-    /// limits::BLAME_VERSIONS_MAX versions, the oldest that is read counts as the first.
+    /// limits::BLAME_VERSIONS_MAX versions, the oldest that is read counts as the first. Lines that came
+    /// in with erased versions count as the next version's, and say so.
     pub(crate) async fn attributions(&self, view: &View, entry: &Entry) -> Result<Attributions> {
+        self.attributions_by(view, entry, false).await
+    }
+
+    /// The same, where asked for also of contents whose reads have stopped.
+    pub(crate) async fn attributions_by(&self, view: &View, entry: &Entry, anyway: bool) -> Result<Attributions> {
         let (log, memory) = (&self.context().log, entry.memory);
         let newest_first = log.touches(&view.store.lineage, memory, view.revision, limits::BLAME_VERSIONS_MAX).await?;
-        let (mut text, mut ranges) = (Arc::<str>::from(""), Ranges::default());
+        let (mut text, mut ranges, mut erased) = (Arc::<str>::from(""), Ranges::default(), false);
         for touch in newest_first.iter().rev() {
             let row = log.row(touch.store, touch.revision).await?;
             let at = row.detail.versions.get(touch.index);
             let at =
                 at.ok_or_else(|| crate::fault::damaged(format_args!("a version of {memory} is not in its commit")))?;
             let next = match &at.content {
-                Some(name) => self.context().contents.read(view.store.family(), name).await?,
+                Some(name) => match self.read(view, name, anyway).await {
+                    Err(e) if is_erased(&e) => {
+                        erased = true;
+                        continue;
+                    }
+                    text => text?,
+                },
                 None => "".into(),
             };
-            let fresh = fresh(&row, touch.store, &at.credits, split_lines(&next).len() as u32);
+            let fresh = fresh(&row, touch.store, &at.credits, split_lines(&next).len() as u32, erased);
+            erased = false;
             ranges = ranges.carry_with(&text, &next, &fresh);
             text = next;
             tokio::task::yield_now().await;
@@ -96,8 +113,18 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    async fn read(&self, view: &View, name: &ContentRef, anyway: bool) -> Result<Arc<str>> {
+        let (contents, family) = (&self.context().contents, view.store.family());
+        if anyway && name.erasure().is_none() {
+            return contents.read_anyway(family, name).await;
+        }
+        contents.read(family, name).await
+    }
+}
+
 /// What is said of lines that a version brings in: its credits, and of the rest its own commit.
-fn fresh(row: &Row, store: StoreId, credits: &[Credit], lines: u32) -> Attributions {
+fn fresh(row: &Row, store: StoreId, credits: &[Credit], lines: u32, erased: bool) -> Attributions {
     let brought_in = row.record.revision;
     let own = Some(Arc::new(Attribution {
         brought_in,
@@ -106,6 +133,7 @@ fn fresh(row: &Row, store: StoreId, credits: &[Credit], lines: u32) -> Attributi
         actor: row.record.actor.clone(),
         time: row.record.time.into(),
         message: row.detail.message.clone(),
+        erased,
     }));
     let mut fresh = Ranges::default();
     for credit in credits {
@@ -118,6 +146,7 @@ fn fresh(row: &Row, store: StoreId, credits: &[Credit], lines: u32) -> Attributi
             actor: credit.actor.clone(),
             time: credit.time.into(),
             message: credit.message.clone(),
+            erased: false,
         };
         fresh.push(credit.end.clamp(start, lines) - start, Some(Arc::new(credited)));
     }

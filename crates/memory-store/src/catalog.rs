@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use domain::access::{Permit, StorePermit};
+use domain::access::{Action, Permit, StorePermit};
 use domain::error::Result;
 use domain::id::{StoreId, WorkspaceId};
 use domain::page::{Page, Paged};
-use domain::store::{Change, Filter, NewFork, NewStore, Snapshot, Store, StoreRef};
-use domain::{Error, Handle, Kind, limits};
+use domain::store::{Change, Filter, NewFork, NewStore, Retention, Snapshot, Store, StoreRef};
+use domain::{Actor, Error, Handle, Kind, limits};
 use storage::VaultBatch;
 use storage::engine::{self, Direction, Range};
 
 use crate::access::ResolveStore;
 use crate::change::{free_handle, suffixed, take_handle, taken};
+use crate::governance::audit::Done;
 use crate::key::Family;
 use crate::outcome::{Asker, Claim};
 use crate::record::{self, OutcomeResult, Profile, StoreRow};
+use crate::sequencer::Alteration;
 use crate::stores::OpenStore;
 use crate::{MemoryStore, check, fault, key, load, outcome, page_token};
 
@@ -42,7 +44,8 @@ impl MemoryStore {
             claim => claim.map(|(claim, _)| claim),
         };
         let birth = self.birth(StoreId::from_bytes(self.context().ids.fresh()), new)?;
-        self.bear(workspace, birth, claim, self.context().vault.batch()).await
+        let batch = self.recording(workspace, permit.actor(), Action::StoreCreate, birth.id, "created".to_owned())?;
+        self.bear(workspace, birth, claim, batch).await
     }
 
     /// An empty store.
@@ -70,6 +73,7 @@ impl MemoryStore {
             name: new.name,
             description: new.description,
             metadata: new.metadata.into_iter().collect(),
+            retention: Retention::default(),
         };
         Ok(Birth { id, row, profile, chosen })
     }
@@ -96,13 +100,12 @@ impl MemoryStore {
         }
         let id = StoreId::from_bytes(self.context().ids.fresh());
         let now = self.context().clock.now().into();
-        let birth = [b"fork".as_slice(), id.as_bytes(), start.store.as_bytes(), &start.revision.to_be_bytes()];
         let row = StoreRow {
             forked_from: Some(start),
             depth,
             profile: 1,
             head: start.revision,
-            chain: record::chain(&parent_row.chain, &birth.concat()),
+            chain: record::chain(&parent_row.chain, &record::birth(id, start)),
             create_time: now,
             update_time: now,
             archive_time: None,
@@ -120,8 +123,12 @@ impl MemoryStore {
             name: if new.name.is_empty() { parent_profile.name.clone() } else { new.name },
             description: parent_profile.description.clone(),
             metadata: parent_profile.metadata.clone(),
+            // A hold is on the parent: what the fork has of it is the parent's.
+            retention: Retention { legal_hold: false, ..parent_profile.retention },
         };
-        self.bear(workspace, Birth { id, row, profile, chosen }, claim, self.context().vault.batch()).await
+        let forked = format!("forked from {}@{}", start.store, start.revision);
+        let batch = self.recording(workspace, permit.actor(), Action::StoreFork, id, forked)?;
+        self.bear(workspace, Birth { id, row, profile, chosen }, claim, batch).await
     }
 
     pub async fn store(&self, permit: &StorePermit) -> Result<Store> {
@@ -186,7 +193,18 @@ impl MemoryStore {
             Some((_, Some(_))) => return described(&open),
             claim => claim.map(|(claim, _)| claim),
         };
-        open.sequencer.change(&open, change, claim).await?;
+        let done = Done {
+            workspace,
+            actor: permit.actor().clone(),
+            action: match change {
+                Change::Delete | Change::Undelete => Action::StoreDelete,
+                Change::Update { .. } | Change::Archive | Change::Unarchive => Action::StoreAdminister,
+            },
+            store: Some(id),
+            description: change.to_string(),
+        };
+        let event = Some(done.row(self.context())?);
+        open.sequencer.change(&open, Alteration { change, claim, event }).await?;
         described(&open)
     }
 
@@ -195,10 +213,12 @@ impl MemoryStore {
         let view = self.stores().view(parent.clone(), revision).await?;
         let head = parent.head();
         let start = Snapshot { store: parent.id, revision: view.revision };
-        if view.revision == head.revision() {
-            return Ok((start, head.row.clone()));
-        }
         let (mut row, at) = (head.row.clone(), view.revision);
+        if at == head.revision() && at > parent.lineage.start(u64::MAX) {
+            return Ok((start, row));
+        }
+        // What the chain goes on from is the commit, whichever store has it.
+        row.chain = record::chain(&[0; 32], parent.lineage.owner(0).as_bytes());
         (row.memory_count, row.content_bytes) = (0, 0);
         if at > 0 {
             let commit = self.context().log.row(parent.lineage.owner(at), at).await?;
@@ -206,6 +226,22 @@ impl MemoryStore {
             (row.memory_count, row.content_bytes) = (commit.record.memory_count, commit.record.content_bytes);
         }
         Ok((start, row))
+    }
+
+    /// A batch that records what is done by it.
+    pub(crate) fn recording(
+        &self,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        action: Action,
+        store: StoreId,
+        description: String,
+    ) -> Result<VaultBatch> {
+        let done = Done { workspace, actor: actor.clone(), action, store: Some(store), description };
+        let (key, row) = done.row(self.context())?;
+        let mut batch = self.context().vault.batch();
+        batch.put(key, &row).map_err(fault::of)?;
+        Ok(batch)
     }
 
     /// Makes a store, with what the batch holds already.
@@ -251,7 +287,9 @@ impl MemoryStore {
     pub(crate) async fn born(&self, workspace: WorkspaceId, result: OutcomeResult) -> Result<Store> {
         match result {
             OutcomeResult::Store(id) => described(&*self.stores().open(workspace, id).await?),
-            OutcomeResult::Commit { .. } => Err(fault::damaged("the outcome of a request that makes a store")),
+            OutcomeResult::Commit { .. } | OutcomeResult::Redaction(_) => {
+                Err(fault::damaged("the outcome of a request that makes a store"))
+            }
         }
     }
 }

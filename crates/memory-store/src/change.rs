@@ -34,7 +34,7 @@ pub async fn judge(
         head.check_visible(store)?;
     }
     match change {
-        Change::Update { handle, name, description, metadata } => {
+        Change::Update { handle, name, description, metadata, retention } => {
             if let Some(handle) = handle.filter(|h| h.as_str() != profile.handle) {
                 if is_taken(context, workspace, &handle).await? {
                     return Err(taken("handle", &handle));
@@ -48,6 +48,7 @@ pub async fn judge(
             if let Some(metadata) = metadata {
                 profile.metadata = metadata.into_iter().collect();
             }
+            profile.retention = retention.unwrap_or(profile.retention);
         }
         Change::Archive => {
             row.archive_time = row.archive_time.or(Some(now));

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use domain::commit::Revision;
 use domain::id::StoreId;
 use domain::{Actor, Result, limits};
-use storage::Vault;
 use storage::engine::{Direction, Range};
+use storage::{Vault, VaultBatch};
 
+use crate::governance::family::State;
 use crate::index::{Entry, Map};
+use crate::key::Family;
 use crate::record::{self, Checkpoint, CheckpointEntry, CheckpointPage};
 use crate::{fault, key};
 
@@ -19,8 +21,21 @@ pub fn is_due(commits: u64, memories: usize) -> bool {
     commits >= limits::CHECKPOINT_COMMITS_MIN.max(memories as u64 / limits::CHECKPOINT_MEMORIES_PER_COMMIT)
 }
 
-/// Writes the pages, each on its own, and then the row that makes them a checkpoint.
-pub async fn write(vault: &Vault, store: StoreId, revision: Revision, map: &Map) -> Result<()> {
+/// Writes the pages, each on its own, and then the row that makes them a checkpoint; all on condition
+/// of the family's row as it was when the map was read, so that nothing comes back that is erased
+/// meanwhile.
+pub async fn write(
+    vault: &Vault,
+    store: StoreId,
+    revision: Revision,
+    map: &Map,
+    (family, state): (Family, &State),
+) -> Result<()> {
+    let fenced = || {
+        let mut batch = vault.batch();
+        state.require(family, &mut batch);
+        batch
+    };
     let mut entries = map.iter();
     let mut pages = 0;
     loop {
@@ -28,11 +43,12 @@ pub async fn write(vault: &Vault, store: StoreId, revision: Revision, map: &Map)
         if page.is_empty() {
             break;
         }
-        put(vault, key::checkpoint_page(store, revision, pages), &record::encode(&to_page(&page))?).await?;
+        let plain = record::encode(&to_page(&page))?;
+        put(vault, fenced(), key::checkpoint_page(store, revision, pages), &plain).await?;
         pages += 1;
     }
     let checkpoint = Checkpoint { pages, entries: map.len() as u64 };
-    put(vault, key::checkpoint(store, revision), &record::encode(&checkpoint)?).await
+    put(vault, fenced(), key::checkpoint(store, revision), &record::encode(&checkpoint)?).await
 }
 
 /// The newest checkpoint in a store's own log, after `after` and up to and with `to`.
@@ -57,8 +73,9 @@ pub async fn newest(vault: &Vault, store: StoreId, after: Revision, to: Revision
     Ok(Some((revision, map)))
 }
 
-async fn put(vault: &Vault, key: bytes::Bytes, plain: &[u8]) -> Result<()> {
-    let mut batch = vault.batch();
+/// A second value under another data key would leave the first behind: hence the condition.
+async fn put(vault: &Vault, mut batch: VaultBatch, key: bytes::Bytes, plain: &[u8]) -> Result<()> {
+    batch.require_absent(key.clone());
     batch.put(key, plain).map_err(fault::of)?;
     vault.commit(batch).await.map_err(fault::of)
 }

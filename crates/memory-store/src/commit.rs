@@ -14,13 +14,15 @@ use crate::content::Text;
 use crate::context::Context;
 use crate::draft::{Draft, Finished, Made};
 use crate::edit::{self, Edit};
+use crate::era::Era;
+use crate::governance::family::{State, is_erased};
 use crate::index::{Entry, Map};
 use crate::lineage::Lineage;
 use crate::load::Head;
 use crate::outcome::{Claim, Outcomes};
 use crate::record::{
-    self, CommitRecord, Commitment, Detail, MergeRow, OutcomeResult, Salt, StoreRow, VersionDetail, VersionRecord,
-    VersionRow,
+    self, CommitRecord, Commitment, Detail, MergeRow, OutcomeResult, Part, Salt, Salts, StoreRow, VersionDetail,
+    VersionRecord, VersionRow,
 };
 use crate::{key, operation};
 
@@ -32,6 +34,8 @@ pub struct Proposal {
     pub claim: Option<Claim>,
     /// The snapshot that the commit brings in.
     pub merged: Option<Merged>,
+    /// A redaction's own: it is made in stores that are archived or deleted too.
+    pub redaction: bool,
 }
 
 impl Proposal {
@@ -74,6 +78,10 @@ pub struct Merged {
 pub struct Pending {
     pub store: StoreId,
     pub lineage: Arc<Lineage>,
+    /// What is being erased of the family.
+    pub family: Arc<State>,
+    /// When the head was read.
+    pub era: Era,
     pub row: StoreRow,
     pub map: Map,
     pub texts: HashMap<[u8; 32], Text>,
@@ -82,9 +90,10 @@ pub struct Pending {
 }
 
 impl Pending {
-    pub fn new(lineage: Arc<Lineage>, head: &Head) -> Pending {
+    pub fn new(lineage: Arc<Lineage>, head: &Head, family: Arc<State>, era: Era) -> Pending {
         let (row, map) = (head.row.clone(), head.map.clone());
-        Pending { store: lineage.store(), lineage, row, map, texts: HashMap::new(), commits: Vec::new() }
+        let (texts, commits) = (HashMap::new(), Vec::new());
+        Pending { store: lineage.store(), lineage, family, era, row, map, texts, commits }
     }
 }
 
@@ -144,7 +153,9 @@ pub async fn judge(
     if let Some(found) = proposal.claim.as_ref().and_then(|claim| outcomes.find(claim)) {
         return Ok(Verdict::Replay(found?));
     }
-    check_state(pending)?;
+    if !proposal.redaction {
+        check_state(pending)?;
+    }
     let now = context.clock.now().max(pending.row.update_time.into());
     let revision = pending.row.head + 1;
     let mut draft = Draft::new(pending.store, revision, now, proposal.actor.clone(), pending.map.clone());
@@ -157,12 +168,14 @@ pub async fn judge(
         Plan::Edits { edits, based_on, expected_revision } => {
             check_revision(pending, *expected_revision)?;
             check_newcomers(context, pending, edits, *based_on).await?;
+            check_stored(context, pending, edits).await?;
             edit::apply(&mut draft, edits)?;
             limits::BULK_VERSIONS_MAX
         }
     };
     let finished = draft.finish();
     check_limits(pending, &finished, versions_max)?;
+    check_barred(pending, &finished)?;
     if finished.made.is_empty() {
         let revision = pending.row.head;
         let result = OutcomeResult::Commit { revision, no_op: true };
@@ -211,6 +224,31 @@ async fn check_newcomers(
     if pending.commits.iter().any(touches) { Err(Refusal::Stale) } else { Ok(()) }
 }
 
+/// A content that an edit takes over from elsewhere must not have been erased since it was worked out.
+async fn check_stored(context: &Context, pending: &Pending, edits: &[Edit]) -> Result<(), Refusal> {
+    for edit in edits {
+        let Some(edit::Target { content: edit::NewContent::Stored(name), .. }) = &edit.to else { continue };
+        let own = edit.from.as_ref().and_then(|(path, _)| pending.map.get(path)).is_some_and(|e| e.content == *name);
+        let there = own || name.erasure().is_some() || pending.texts.contains_key(&name.hash);
+        if !there && !context.contents.is_stored(pending.era, pending.row.family, name).await? {
+            return Err(Refusal::Stale);
+        }
+    }
+    Ok(())
+}
+
+/// Nothing new may name a content that is being erased.
+fn check_barred(pending: &Pending, finished: &Finished) -> Result<()> {
+    let barred = |made: &Made| made.entry.as_ref().is_some_and(|e| pending.family.is_barred(&e.content.hash));
+    match finished.made.iter().find(|made| barred(made)) {
+        Some(made) => {
+            let message = format!("what {} would say is being redacted at this moment: try again", made.path);
+            Err(Error::unavailable(message).retry_after(std::time::Duration::from_secs(1)))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The whole store is not at the revision that was expected.
 pub fn store_moved(head: Revision) -> Failed {
     Failed { path: None, expected: None, head, entry: None, already_equal: false }
@@ -251,7 +289,7 @@ fn holds(precondition: &Precondition, entry: Option<&Entry>) -> bool {
     match (precondition, entry) {
         (Precondition::Absent, entry) => entry.is_none(),
         (Precondition::Revision(revision), Some(entry)) => entry.revision == *revision,
-        (Precondition::ContentSha256(sha256), Some(entry)) => entry.content.sha256 == *sha256,
+        (Precondition::ContentSha256(sha256), Some(entry)) => entry.content.shown_sha256() == Some(*sha256),
         (Precondition::VersionId(version), Some(entry)) => entry.version == *version,
         (Precondition::Revision(_) | Precondition::ContentSha256(_) | Precondition::VersionId(_), None) => false,
     }
@@ -296,13 +334,18 @@ pub fn ready(
     now: Timestamp,
 ) -> Result<Ready> {
     let revision = pending.row.head + 1;
+    let foreign = |m: &&Made| m.entry.is_some() && m.path.is_reserved() && m.path != MemoryPath::redacted(m.memory);
+    if let Some(made) = finished.made.iter().find(foreign) {
+        let message = format!("{} is not for writing: redacted memories stand there", made.path);
+        return Err(Error::new(Kind::Precondition, "PRECONDITION", message));
+    }
     let size = |entry: &Arc<Entry>| u64::from(entry.content.size_bytes);
     let added: u64 = finished.made.iter().filter_map(|m| m.entry.as_ref()).map(size).sum();
     let removed: u64 = finished.made.iter().filter_map(|m| m.before.as_ref()).map(|(_, e)| size(e)).sum();
     let (memory_count, content_bytes) =
         (finished.map.len() as u64, (pending.row.content_bytes + added).saturating_sub(removed));
 
-    let salts = Salts::new(context, pending.store, revision);
+    let salts = FreshSalts::new(context, pending.store, revision);
     let message_salt = salts.salt(u32::MAX);
     let details: Vec<VersionDetail> =
         finished.made.iter().zip(0..).map(|(made, i)| version_detail(made, salts.salt(i))).collect();
@@ -311,14 +354,14 @@ pub fn ready(
         time: now.into(),
         actor: Actor::clone(&proposal.actor),
         message: Commitment::to(&message_salt, "message", proposal.message.as_bytes()),
-        versions: finished.made.iter().zip(&details).map(|(made, at)| version_record(made, at)).collect(),
+        versions: finished.made.iter().zip(&details).map(version_record).collect::<Result<_>>()?,
         merged: proposal.merged.map(|m| m.snapshot),
         memory_count,
         content_bytes,
     };
     let canonical = record::encode(&record)?;
     let chain = record::chain(&pending.row.chain, &canonical);
-    let detail = Detail { message: proposal.message.clone(), message_salt, versions: details };
+    let detail = Detail { message: proposal.message.clone(), message_salt: Some(message_salt), versions: details };
 
     let store = pending.store;
     let mut writes = vec![
@@ -340,19 +383,20 @@ pub fn ready(
     Ok(Ready { row, map: finished.map, commit: Arc::new(commit), writes, texts: finished.texts, outcome })
 }
 
-fn version_record(made: &Made, at: &VersionDetail) -> VersionRecord {
-    VersionRecord {
+fn version_record((made, at): (&Made, &VersionDetail)) -> Result<VersionRecord> {
+    let lost = || Error::internal("a version's salts are gone before it is made");
+    let commit = |part, bytes: &[u8]| at.salts.commit(part, bytes).ok_or_else(lost);
+    let previous_path = at.previous_path.as_ref().map(|p| commit(Part::PreviousPath, p.as_str().as_bytes()));
+    Ok(VersionRecord {
         id: made.version,
         memory: made.memory,
         kind: made.kind,
-        path: Commitment::to(&at.salt, "path", at.path.as_str().as_bytes()),
-        previous_path: at
-            .previous_path
-            .as_ref()
-            .map(|p| Commitment::to(&at.salt, "previous path", p.as_str().as_bytes())),
-        content: at.content.map(|c| Commitment::to(&at.salt, "content", &c.sha256)),
+        path: commit(Part::Path, at.path.as_str().as_bytes())?,
+        previous_path: previous_path.transpose()?,
+        content: at.content.map(|c| commit(Part::Content, &c.sha256)).transpose()?,
+        provenance: commit(Part::Provenance, &at.provenance()?)?,
         size_bytes: at.content.map_or(0, |c| c.size_bytes),
-    }
+    })
 }
 
 fn version_detail(made: &Made, salt: Salt) -> VersionDetail {
@@ -361,7 +405,7 @@ fn version_detail(made: &Made, salt: Salt) -> VersionDetail {
     VersionDetail {
         path: made.path.clone(),
         previous_path: made.before.as_ref().filter(|_| made.kind == ChangeKind::Renamed).map(|(p, _)| p.clone()),
-        salt,
+        salts: Salts::Whole(salt),
         content: entry.map(|e| e.content),
         origins: entry.map(|e| e.origins.clone()).unwrap_or_default(),
         credits: made.credits.clone(),
@@ -370,13 +414,13 @@ fn version_detail(made: &Made, salt: Salt) -> VersionDetail {
 }
 
 /// Salts that nobody can work out again: they come from fresh ids that are not kept.
-struct Salts([u8; 32]);
+struct FreshSalts([u8; 32]);
 
-impl Salts {
-    fn new(context: &Context, store: StoreId, revision: Revision) -> Salts {
+impl FreshSalts {
+    fn new(context: &Context, store: StoreId, revision: Revision) -> FreshSalts {
         let fresh = [context.ids.fresh(), context.ids.fresh()].concat();
         let seed = [fresh.as_slice(), store.as_bytes(), &revision.to_be_bytes()].concat();
-        Salts(context.vault.keyed_hash("reverie commit salts", &seed))
+        FreshSalts(context.vault.keyed_hash("reverie commit salts", &seed))
     }
 
     fn salt(&self, index: u32) -> Salt {
@@ -392,10 +436,15 @@ pub async fn conflict(context: &Context, family: key::Family, failed: Vec<Failed
         let mut actual_content = None;
         if let Some(entry) = &failed.entry {
             let size = entry.content.size_bytes as usize;
-            if size <= limits::CONFLICT_CONTENT_BYTES_MAX && bytes + size <= limits::CONFLICT_DETAILS_BYTES_MAX {
+            let erased = entry.content.erasure().is_some();
+            if !erased
+                && size <= limits::CONFLICT_CONTENT_BYTES_MAX
+                && bytes + size <= limits::CONFLICT_DETAILS_BYTES_MAX
+            {
                 match context.contents.read(family, &entry.content).await {
                     Ok(text) => actual_content = Some(text.to_string()),
-                    Err(e) => return e,
+                    Err(e) if !is_erased(&e) => return e,
+                    Err(_) => {}
                 }
                 bytes += size;
             }
@@ -405,7 +454,7 @@ pub async fn conflict(context: &Context, family: key::Family, failed: Vec<Failed
             actual_revision: if failed.path.is_some() { entry.map_or(0, |e| e.revision) } else { failed.head },
             path: failed.path,
             expected: failed.expected,
-            actual_sha256: entry.map(|e| e.content.sha256),
+            actual_sha256: entry.and_then(|e| e.content.shown_sha256()),
             actual_version: entry.map(|e| e.version),
             actual_actor: entry.map(|e| Actor::clone(&e.actor)),
             actual_content,

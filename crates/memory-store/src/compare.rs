@@ -86,14 +86,14 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn files(&mut self, changed: Changed) -> Result<Vec<FileChange>> {
+    async fn files(&mut self, mut changed: Changed) -> Result<Vec<FileChange>> {
+        let mut files = changed.take_erased();
         let removed = self.texts(self.base, &changed.removed).await?;
         let added = self.texts(self.target, &changed.added).await?;
         let pairs: BTreeMap<usize, usize> =
             diff::pair_renames(&unpaired(&changed.removed, &removed), &unpaired(&changed.added, &added))
                 .into_iter()
                 .collect();
-        let mut files = Vec::new();
         for (r, (path, _)) in changed.removed.iter().enumerate() {
             files.push(match pairs.get(&r) {
                 Some(&a) => {
@@ -151,8 +151,28 @@ impl Writer<'_> {
             previous_path: base.filter(|_| kind == ChangeKind::Renamed).map(|(path, _)| path.clone()),
             diff,
             unified,
+            erased: false,
         })
     }
+}
+
+impl Changed {
+    /// The files of which a side is erased: all that can be said is that they differ.
+    fn take_erased(&mut self) -> Vec<FileChange> {
+        let gone = |(_, entry): &File| entry.content.erasure().is_some();
+        let mut files = Vec::new();
+        for (kind, list) in [(ChangeKind::Deleted, &mut self.removed), (ChangeKind::Created, &mut self.added)] {
+            files.extend(list.extract_if(.., |file| gone(file)).map(|(path, _)| erased(kind, path)));
+        }
+        let modified = self.modified.extract_if(.., |(old, new)| gone(old) || gone(new));
+        files.extend(modified.map(|((path, _), _)| erased(ChangeKind::Modified, path)));
+        files
+    }
+}
+
+fn erased(kind: ChangeKind, path: MemoryPath) -> FileChange {
+    let diff = diff::FileDiff { hunks: Vec::new(), stats: Stats::default() };
+    FileChange { kind, path, previous_path: None, diff, unified: String::new(), erased: true }
 }
 
 fn unpaired<'a>(files: &[File], texts: &'a [Arc<str>]) -> Vec<Unpaired<'a>> {

@@ -8,6 +8,8 @@ use domain::{Clock, Ids, limits};
 use storage::Vault;
 
 use crate::content::Contents;
+use crate::era::{Era, Eras};
+use crate::governance::family::{Families, Stopped};
 use crate::index::Map;
 use crate::log::Log;
 
@@ -15,21 +17,35 @@ pub struct Context {
     pub vault: Vault,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
+    pub eras: Eras,
+    pub families: Families,
     pub contents: Contents,
     pub log: Log,
     /// By the store whose log has the revision's commit.
-    pub snapshots: moka::sync::Cache<(StoreId, Revision), Map>,
+    pub snapshots: moka::sync::Cache<(Era, StoreId, Revision), Map>,
 }
 
 impl Context {
     pub fn new(vault: Vault, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Context {
+        let (eras, stopped) = (Eras::default(), Stopped::default());
         Context {
-            contents: Contents::new(vault.clone()),
-            log: Log::new(vault.clone()),
+            families: Families::new(vault.clone(), eras.clone(), stopped.clone()),
+            contents: Contents::new(vault.clone(), eras.clone(), stopped),
+            log: Log::new(vault.clone(), eras.clone()),
             snapshots: moka::sync::Cache::new(limits::SNAPSHOTS_CACHED_MAX),
             vault,
             clock,
             ids,
+            eras,
         }
+    }
+
+    /// Forgets what was read before an erasure. Open stores read their heads again when they are next
+    /// asked for.
+    pub fn forget(&self) {
+        self.eras.next();
+        self.contents.forget();
+        self.log.forget();
+        self.snapshots.invalidate_all();
     }
 }

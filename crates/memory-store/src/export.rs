@@ -10,10 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::access::StorePermit;
 use domain::commit::Revision;
+use domain::governance::NOTICE;
 use domain::portability::{Export, Format};
 use domain::{Error, Kind, Result};
 use futures_util::{Stream, StreamExt as _};
 use runtime::task;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -95,9 +97,18 @@ impl Source {
         Walk::new(self)
     }
 
+    /// In place of a content that is erased goes a notice, so that the file is whole.
     async fn text(&self, content: &ContentRef) -> Result<Arc<str>> {
+        if content.erasure().is_some() {
+            return Ok(NOTICE.into());
+        }
         self.context.contents.read(self.view.store.family(), content).await
     }
+}
+
+/// The SHA-256 of what the file has for a content.
+fn shown_sha256(content: &ContentRef) -> [u8; 32] {
+    content.shown_sha256().unwrap_or_else(|| Sha256::digest(NOTICE.as_bytes()).into())
 }
 
 /// Where the file goes.

@@ -13,6 +13,7 @@ use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::sinks::Lossy;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 
+use crate::governance::family::is_erased;
 use crate::index::Entry;
 use crate::stores::View;
 use crate::{MemoryStore, read};
@@ -28,6 +29,8 @@ pub struct Found {
     pub revision: Revision,
     /// In the closing message: the limit was reached, and more may match.
     pub truncated: bool,
+    /// In the closing message: memories whose content is erased.
+    pub erased: u64,
 }
 
 struct Search {
@@ -39,6 +42,7 @@ struct Search {
     context_lines: usize,
     left: usize,
     truncated: bool,
+    erased: u64,
     closed: bool,
 }
 
@@ -70,6 +74,7 @@ impl MemoryStore {
             context_lines: grep.context_lines as usize,
             left,
             truncated: false,
+            erased: 0,
             closed: false,
         };
         let stopping = self.shutdown().clone();
@@ -94,7 +99,13 @@ impl Search {
         while self.left > 0
             && let Some((path, entry)) = self.rest.pop_front()
         {
-            let text = self.store.text(&self.view, &entry).await?;
+            let text = match self.store.text(&self.view, &entry).await {
+                Err(e) if is_erased(&e) => {
+                    self.erased += 1;
+                    continue;
+                }
+                text => text?,
+            };
             // One more than may be given tells whether something is left out.
             let lines = matching_lines(&mut self.searcher, &self.matcher, &text, self.left + 1)?;
             let given = lines.len().min(self.left);
@@ -102,13 +113,13 @@ impl Search {
             self.truncated = lines.len() > given || (self.left == 0 && !self.rest.is_empty());
             if given > 0 {
                 let matches = matches(&path, &text, &lines[..given], self.context_lines);
-                return Ok(Some(Found { matches, revision, truncated: false }));
+                return Ok(Some(Found { matches, revision, truncated: false, erased: 0 }));
             }
             // A long search without matches must not keep a thread to itself.
             tokio::task::consume_budget().await;
         }
         self.closed = true;
-        Ok(Some(Found { matches: Vec::new(), revision, truncated: self.truncated }))
+        Ok(Some(Found { matches: Vec::new(), revision, truncated: self.truncated, erased: self.erased }))
     }
 }
 

@@ -10,6 +10,7 @@ use domain::page::Paged;
 use domain::path::Prefix;
 use domain::{Error, MemoryPath, limits};
 
+use crate::governance::family::{is_erased, why};
 use crate::lineage::Lineage;
 use crate::{MemoryStore, index, page_token, visible};
 
@@ -113,7 +114,7 @@ impl MemoryStore {
         Ok(Paged { items, next_page_token })
     }
 
-    /// A version with its content, which is empty for a deletion.
+    /// A version with its content, which is empty for a deletion and where it is erased.
     pub async fn version(&self, permit: &StorePermit, id: VersionId) -> Result<(Version, String)> {
         let open = self.stores().open(permit.workspace(), permit.store()).await?;
         let absent = || Error::not_found(format_args!("version {id}"));
@@ -123,9 +124,16 @@ impl MemoryStore {
         }
         let row = self.context().log.row(open.lineage.owner(revision), revision).await?;
         let at = row.record.versions.iter().position(|v| v.id == id).ok_or_else(absent)?;
-        let version = row.version(at).and_then(|v| visible::version(&v, permit)).ok_or_else(absent)?;
+        let mut version = row.version(at).and_then(|v| visible::version(&v, permit)).ok_or_else(absent)?;
         let content = match row.detail.versions[at].content.filter(|_| version.sha256.is_some()) {
-            Some(name) => self.context().contents.read(open.family(), &name).await?.to_string(),
+            Some(name) => match self.context().contents.read(open.family(), &name).await {
+                Ok(text) => text.to_string(),
+                Err(e) if is_erased(&e) => {
+                    (version.erased, version.sha256) = (Some(why(&e)), None);
+                    String::new()
+                }
+                Err(e) => return Err(e),
+            },
             None => String::new(),
         };
         Ok((version, content))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::access::Permit;
+use domain::access::{Action, Permit};
 use domain::id::StoreId;
 use domain::portability::{Format, ImportHeader, ImportPart, ImportReport};
 use domain::store::NewStore;
@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::catalog::Birth;
 use crate::change::is_taken;
 use crate::context::Context;
+use crate::governance::audit::Done;
 use crate::import::build::Builder;
 use crate::import::item::{Item, Items, Place};
 use crate::import::staging::Staging;
@@ -28,7 +29,7 @@ use crate::import::upload::{Upload, overloaded};
 use crate::line::StoreLine;
 use crate::outcome::{self, Asker};
 use crate::record::StoreRow;
-use crate::{MemoryStore, check};
+use crate::{MemoryStore, check, fault};
 
 mod build;
 mod git;
@@ -215,8 +216,17 @@ impl MemoryStore {
                 Some((_, Some(result))) => return Ok((self.born(workspace, result).await?, commits, memories, false)),
                 claim => claim.map(|(claim, _)| claim),
             };
-            let batch = builder.staging.last_batch().await?;
+            let mut batch = builder.staging.last_batch().await?;
             let id = birth.id;
+            let done = Done {
+                workspace,
+                actor: permit.actor().clone(),
+                action: Action::StoreCreate,
+                store: Some(id),
+                description: format!("imported with {commits} commits"),
+            };
+            let (key, event) = done.row(self.context())?;
+            batch.put(key, &event).map_err(fault::of)?;
             let store = self.bear(workspace, birth, claim, batch).await?;
             Ok::<_, Error>((store.clone(), commits, memories, store.id == id))
         };

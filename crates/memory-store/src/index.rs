@@ -85,8 +85,11 @@ pub fn apply(map: &mut Map, record: &CommitRecord, detail: &Detail) {
         match version.kind {
             ChangeKind::Deleted => map.remove::<str>(at.path.as_str()),
             ChangeKind::Renamed => at.previous_path.as_ref().and_then(|p| map.remove::<str>(p.as_str())),
-            ChangeKind::Created | ChangeKind::Modified => None,
+            ChangeKind::Created => continue,
+            ChangeKind::Modified => None,
         };
+        // An erasure that is not done has redacted the path in the commit before, and not yet in this one.
+        map.remove::<str>(MemoryPath::redacted(version.memory).as_str());
     }
     for (version, at) in versions() {
         let Some(content) = at.content else { continue };

@@ -34,10 +34,11 @@ pub const OUTCOME: u8 = 0x0a;
 pub const MERGE: u8 = 0x0b;
 /// (store): an import that builds the store, which has no row yet.
 pub const IMPORT: u8 = 0x20;
+// 0x30 to 0x3f: governance (governance/key.rs).
 // 0x40 to 0x4f: access (access/key.rs).
 
 /// All forks of forks of one store: they share contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Family(pub [u8; 16]);
 
 impl From<StoreId> for Family {
@@ -58,6 +59,11 @@ pub fn stores(workspace: WorkspaceId) -> Bytes {
 /// The store that a key made by `store` is about.
 pub fn store_of(key: &[u8]) -> Option<StoreId> {
     Some(StoreId::from_bytes(key.get(17..33)?.try_into().ok()?))
+}
+
+/// The workspace of a key made by `store`.
+pub fn workspace_of(key: &[u8]) -> Option<WorkspaceId> {
+    Some(WorkspaceId::from_bytes(key.get(1..17)?.try_into().ok()?))
 }
 
 pub fn profile(store: StoreId, number: u32) -> Bytes {
@@ -92,6 +98,16 @@ pub fn newest_first_revision_of(key: &[u8]) -> Option<Revision> {
 
 pub fn content(family: Family, hash: &[u8; 32]) -> Bytes {
     Key::new(CONTENT).put(&family.0).put(hash).done()
+}
+
+/// What all contents of a family begin with.
+pub fn contents(family: Family) -> Bytes {
+    Key::new(CONTENT).put(&family.0).done()
+}
+
+/// The hash of a key made by `content`.
+pub fn content_hash_of(key: &[u8]) -> Option<[u8; 32]> {
+    if key.first() == Some(&CONTENT) { key.get(17..49)?.try_into().ok() } else { None }
 }
 
 pub fn checkpoint(store: StoreId, revision: Revision) -> Bytes {
@@ -181,8 +197,11 @@ mod tests {
     fn parts_of_keys_read_back() {
         let (a, memory) = (StoreId::from_bytes([0x11; 16]), MemoryId::from_bytes([0x33; 16]));
         assert_eq!(store_of(&store(WorkspaceId::from_bytes([1; 16]), a)), Some(a));
+        assert_eq!(workspace_of(&store(WorkspaceId::from_bytes([1; 16]), a)), Some(WorkspaceId::from_bytes([1; 16])));
         assert_eq!(import_of(&import(a)), Some(a));
         assert_eq!(revision_of(&detail(a, 258)), Some(258));
+        assert_eq!(content_hash_of(&content(a.into(), &[9; 32])), Some([9; 32]));
+        assert_eq!(content_hash_of(&handle(WorkspaceId::from_bytes([1; 16]), &[9; 32])), None);
         assert_eq!(newest_first_revision_of(&version(a, memory, 258)), Some(258));
     }
 }

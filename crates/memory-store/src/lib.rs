@@ -5,9 +5,10 @@
 //! snapshot of the past, from memory. What is on disk stands in `key` and `record`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::access::{Authenticator, Secret};
-use domain::{Clock, Ids, Result};
+use domain::{Clock, Ids, Result, limits};
 use storage::Vault;
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +24,10 @@ mod content;
 mod context;
 mod draft;
 mod edit;
+mod era;
 mod export;
 mod fault;
+mod governance;
 mod grep;
 mod history;
 mod import;
@@ -53,6 +56,8 @@ mod tests;
 
 use crate::access::Access;
 use crate::context::Context;
+use crate::governance::Governance;
+use crate::governance::audit::Refusals;
 use crate::import::Imports;
 use crate::stores::Stores;
 
@@ -65,11 +70,14 @@ struct Inner {
     stores: Stores,
     access: Access,
     imports: Imports,
+    governance: Governance,
+    refusals: Refusals,
     shutdown: CancellationToken,
 }
 
 impl MemoryStore {
-    /// Opens the service over what the vault holds. Stores are loaded when they are asked for. Open
+    /// Opens the service over what the vault holds, and finishes the erasures that a crash cut short.
+    /// Stores are loaded when they are asked for, and looked after every limits::HOUSEKEEPING_S. Open
     /// streams end with Unavailable once `shutdown` fires.
     pub async fn open(
         vault: Vault,
@@ -81,7 +89,17 @@ impl MemoryStore {
         let context = Arc::new(Context::new(vault, clock, ids));
         let stores = Stores::new(context.clone());
         let imports = Imports::start(context.clone());
-        Ok(MemoryStore(Arc::new(Inner { context, stores, access, imports, shutdown })))
+        let refusals = Refusals::start(&context);
+        let governance = Governance::default();
+        let inner = Arc::new(Inner { context, stores, access, imports, governance, refusals, shutdown });
+        let interval = Duration::from_secs(limits::HOUSEKEEPING_S);
+        inner.governance.own(governance::housekeep::start(&inner, interval, inner.shutdown.clone()));
+        let service = MemoryStore(inner);
+        service.stop_barred_reads().await?;
+        if let Err(e) = service.resume_erasures().await {
+            tracing::error!(error = ?e, "an erasure is not done; housekeeping will try again");
+        }
+        Ok(service)
     }
 
     /// The gRPC services.
@@ -112,6 +130,14 @@ impl MemoryStore {
 
     fn imports(&self) -> &Imports {
         &self.0.imports
+    }
+
+    fn governance(&self) -> &Governance {
+        &self.0.governance
+    }
+
+    fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     fn shutdown(&self) -> &CancellationToken {

@@ -53,6 +53,7 @@ pub fn describe(id: StoreId, row: &StoreRow, profile: &Profile) -> Result<Store>
         update_time: row.update_time.into(),
         archive_time: row.archive_time.map(Into::into),
         delete_time: row.delete_time.map(Into::into),
+        retention: profile.retention,
         etag: etag[..16].to_owned(),
     })
 }
@@ -100,11 +101,11 @@ async fn lineage(context: &Context, workspace: WorkspaceId, store: StoreId, row:
 
 /// All paths at a revision: the nearest snapshot in memory or checkpoint, and the commits since.
 pub async fn map(context: &Context, lineage: &Lineage, revision: Revision) -> Result<Map> {
-    let mut map = Map::new();
+    let (era, mut map) = (context.eras.now(), Map::new());
     let mut at = revision;
     while at > 0 {
         let (owner, start) = (lineage.owner(at), lineage.start(at));
-        if let Some(found) = context.snapshots.get(&(owner, at)) {
+        if let Some(found) = context.snapshots.get(&(era, owner, at)) {
             map = found;
             break;
         }
@@ -125,7 +126,7 @@ pub async fn map(context: &Context, lineage: &Lineage, revision: Revision) -> Re
         at = to;
     }
     if revision > 0 {
-        context.snapshots.insert((lineage.owner(revision), revision), map.clone());
+        context.snapshots.insert((era, lineage.owner(revision), revision), map.clone());
     }
     Ok(map)
 }

@@ -9,6 +9,7 @@ use domain::{Result, limits};
 use storage::Vault;
 use storage::engine::{Direction, Range};
 
+use crate::era::{Era, Eras};
 use crate::lineage::{Lineage, Segment};
 use crate::record::{self, CommitRecord, CommitRow, Detail};
 use crate::{fault, key};
@@ -25,41 +26,47 @@ pub struct Row {
 #[derive(Clone)]
 pub struct Log {
     vault: Vault,
-    recent: moka::sync::Cache<(StoreId, Revision), Arc<Commit>>,
+    eras: Eras,
+    recent: moka::sync::Cache<(Era, StoreId, Revision), Arc<Commit>>,
 }
 
 impl Log {
-    pub fn new(vault: Vault) -> Log {
+    pub fn new(vault: Vault, eras: Eras) -> Log {
         let recent = moka::sync::Cache::builder()
             .weigher(|_, commit: &Arc<Commit>| u32::try_from(commit.versions.len() * 512 + 512).unwrap_or(u32::MAX))
             .max_capacity(limits::COMMIT_CACHE_BYTES_MAX)
             .build();
-        Log { vault, recent }
+        Log { vault, eras, recent }
     }
 
-    /// To be called once the commit is durable.
-    pub fn keep(&self, store: StoreId, commit: &Arc<Commit>) {
-        self.recent.insert((store, commit.revision), commit.clone());
+    /// To be called once the commit, which was judged in the era, is durable.
+    pub fn keep(&self, era: Era, store: StoreId, commit: &Arc<Commit>) {
+        self.recent.insert((era, store, commit.revision), commit.clone());
+    }
+
+    /// Forgets all.
+    pub fn forget(&self) {
+        self.recent.invalidate_all();
     }
 
     pub async fn commit(&self, lineage: &Lineage, revision: Revision) -> Result<Arc<Commit>> {
-        let store = lineage.owner(revision);
-        if let Some(commit) = self.recent.get(&(store, revision)) {
+        let (era, store) = (self.eras.now(), lineage.owner(revision));
+        if let Some(commit) = self.recent.get(&(era, store, revision)) {
             return Ok(commit);
         }
         let row = self.row(store, revision).await?;
         let commit = Arc::new(row.commit());
-        self.recent.insert((store, revision), commit.clone());
+        self.recent.insert((era, store, revision), commit.clone());
         Ok(commit)
     }
 
     /// The commits after `after`, up to and with `to`, oldest first; at most limits::LOG_SCAN_MAX.
     pub async fn commits(&self, lineage: &Lineage, after: Revision, to: Revision) -> Result<Vec<Arc<Commit>>> {
         let to = to.min(after.saturating_add(limits::LOG_SCAN_MAX as u64));
-        let mut commits = Vec::new();
+        let (era, mut commits) = (self.eras.now(), Vec::new());
         for segment in lineage.segments(after, to) {
             let mut next = segment.first;
-            while let Some(commit) = self.recent.get(&(segment.store, next)).filter(|_| next <= segment.last) {
+            while let Some(commit) = self.recent.get(&(era, segment.store, next)).filter(|_| next <= segment.last) {
                 commits.push(commit);
                 next += 1;
             }
@@ -73,6 +80,11 @@ impl Log {
 
     /// All rows of a segment, of which none may be absent.
     pub async fn rows(&self, segment: Segment) -> Result<Vec<Row>> {
+        Ok(self.sealed_rows(segment).await?.into_iter().map(|(row, _)| row).collect())
+    }
+
+    /// The same, each with its detail as it is on disk.
+    pub async fn sealed_rows(&self, segment: Segment) -> Result<Vec<(Row, storage::Record)>> {
         let Segment { store, first, last } = segment;
         let (records, details) = tokio::try_join!(
             self.scan(key::commit(store, first), key::commit(store, last)),
@@ -82,17 +94,18 @@ impl Log {
         if records.len() != expected || details.len() != expected {
             return Err(fault::damaged(format_args!("commits {first} to {last} of {store} are not all there")));
         }
-        let mut rows: Vec<Row> = Vec::with_capacity(expected);
-        for ((commit, detail), revision) in records.iter().zip(&details).zip(first..) {
+        let mut rows: Vec<(Row, storage::Record)> = Vec::with_capacity(expected);
+        for ((commit, detail), revision) in records.iter().zip(details).zip(first..) {
             let commit = record::decode_commit(commit.value())?;
             let row = decode(&commit, detail.value())?;
-            let follows = rows.last().is_none_or(|last| record::chain(&last.chain, commit.canonical) == commit.chain);
+            let follows =
+                rows.last().is_none_or(|(last, _)| record::chain(&last.chain, commit.canonical) == commit.chain);
             if row.record.revision != revision || !follows {
                 return Err(fault::damaged(format_args!(
                     "commit {revision} of {store} does not follow the one before"
                 )));
             }
-            rows.push(row);
+            rows.push((row, detail));
         }
         Ok(rows)
     }
@@ -186,12 +199,13 @@ impl Row {
             previous_path: at.previous_path.clone(),
             revision: self.record.revision,
             kind: version.kind,
-            sha256: at.content.map(|c| c.sha256),
+            sha256: at.content.and_then(|c| c.shown_sha256()),
             size_bytes: u64::from(version.size_bytes),
             actor: self.record.actor.clone(),
             time: self.record.time.into(),
             message: self.detail.message.clone(),
             origins: at.origins.clone(),
+            erased: at.content.and_then(|c| c.erasure()),
         })
     }
 }

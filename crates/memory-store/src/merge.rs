@@ -22,6 +22,7 @@ use storage::engine::{Direction, Range};
 use crate::blame::{Attributions, credits};
 use crate::commit::{self, Plan, Proposal, Refusal, store_moved};
 use crate::edit::{Edit, NewContent, Target};
+use crate::governance::family::is_erased;
 use crate::index::Entry;
 use crate::record::{self, ContentRef, MergeRow};
 use crate::stores::View;
@@ -87,6 +88,7 @@ impl MemoryStore {
                     snapshot: Snapshot { store: source.store(), revision: theirs.revision },
                     whole: merge.include.is_empty() && merge.exclude.is_empty(),
                 }),
+                redaction: false,
             };
             match self.propose(&open, proposal, merge.dry_run).await {
                 Err(Refusal::Stale) => {}
@@ -267,13 +269,17 @@ impl MemoryStore {
         target: &mut Target,
     ) -> Result<Result<(), MergeConflict>> {
         let family = sides.ours.store.family();
-        let base = self.context().contents.read(family, base).await?;
+        let base = match self.context().contents.read(family, base).await {
+            // Nobody can tell who changed which lines.
+            Err(e) if is_erased(&e) => None,
+            base => Some(base?),
+        };
         let our_text = self.text(&sides.ours, ours).await?;
         let their_text = self.text(&sides.theirs, theirs).await?;
-        let Ok(merged) = merge3(&base, &our_text, &their_text) else {
-            let (base, ours, theirs) = (base.to_string(), our_text.to_string(), their_text.to_string());
+        let Some(merged) = base.as_ref().and_then(|base| merge3(base, &our_text, &their_text).ok()) else {
+            let (base, ours, theirs) = (base.map(|b| b.to_string()), our_text.to_string(), their_text.to_string());
             let path = target.path.clone();
-            return Ok(Err(MergeConflict { path, base: Some(base), ours: Some(ours), theirs: Some(theirs) }));
+            return Ok(Err(MergeConflict { path, base, ours: Some(ours), theirs: Some(theirs) }));
         };
         if merged.content.len() > limits::CONTENT_BYTES_MAX {
             let (bytes, most) = (merged.content.len(), limits::CONTENT_BYTES_MAX);
@@ -293,7 +299,10 @@ impl MemoryStore {
 
     async fn side(&self, sides: &Sides, name: Option<&ContentRef>) -> Result<Option<String>> {
         match name {
-            Some(name) => Ok(Some(self.context().contents.read(sides.ours.store.family(), name).await?.to_string())),
+            Some(name) => match self.context().contents.read(sides.ours.store.family(), name).await {
+                Err(e) if is_erased(&e) => Ok(None),
+                text => Ok(Some(text?.to_string())),
+            },
             None => Ok(None),
         }
     }

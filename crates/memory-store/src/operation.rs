@@ -114,7 +114,8 @@ impl Applying<'_> {
         let origins = if entry.origins.is_empty() && given.is_empty() {
             Vec::new()
         } else {
-            let old = self.read(&entry.content).await?;
+            // Of lines that are erased nothing is known.
+            let old = if entry.content.erasure().is_some() { "".into() } else { self.read(&entry.content).await? };
             blame::origins_after(&entry.origins, &old, &text.text, given)
         };
         let content = self.draft.add_text(text);

@@ -11,6 +11,7 @@ use domain::page::Page;
 use domain::{Actor, Error, MemoryPath, limits};
 use serde::{Deserialize, Serialize};
 
+use crate::governance::family::{erased, is_erased, why};
 use crate::index::{self, Entry, Map};
 use crate::stores::View;
 use crate::{MemoryStore, page_token};
@@ -37,6 +38,9 @@ struct Place {
 
 impl MemoryStore {
     /// One memory as of a revision (0 for the head), and the revision that was read.
+    ///
+    /// # Errors
+    /// Precondition, REDACTED or EXPIRED, where its content is erased.
     pub async fn memory(
         &self,
         permit: &StorePermit,
@@ -46,7 +50,10 @@ impl MemoryStore {
         let view = self.view(permit, revision).await?;
         let (path, entry) = self.find(permit, &view, memory).await?;
         let memory = self.shown(&view, &path, &entry, true).await?;
-        Ok((memory, view.revision))
+        match memory.erased {
+            Some(why) => Err(erased(why)),
+            None => Ok((memory, view.revision)),
+        }
     }
 
     /// Memories of one snapshot.
@@ -155,18 +162,28 @@ impl MemoryStore {
     }
 
     async fn shown(&self, view: &View, path: &MemoryPath, entry: &Entry, full: bool) -> Result<Memory> {
-        let content = if full { Some(self.text(view, entry).await?.to_string()) } else { None };
+        let mut erased = entry.content.erasure();
+        let mut content = None;
+        if full && erased.is_none() {
+            match self.text(view, entry).await {
+                Ok(text) => content = Some(text.to_string()),
+                // Since the snapshot was taken.
+                Err(e) if is_erased(&e) => erased = Some(why(&e)),
+                Err(e) => return Err(e),
+            }
+        }
         Ok(Memory {
             id: entry.memory,
             path: path.clone(),
             content,
-            sha256: entry.content.sha256,
+            sha256: if erased.is_none() { entry.content.shown_sha256() } else { None },
             size_bytes: u64::from(entry.content.size_bytes),
             revision: entry.revision,
             version: entry.version,
             actor: Actor::clone(&entry.actor),
             create_time: entry.create_time,
             update_time: entry.update_time,
+            erased,
         })
     }
 }

@@ -3,9 +3,9 @@
 //! A record is a format byte and its postcard encoding. Types of `domain` inside are held in place by
 //! the golden test below: a change of bytes needs a new format.
 
-use domain::commit::{ChangeKind, Origin, Revision};
-use domain::id::{MemoryId, StoreId, VersionId};
-use domain::store::Snapshot;
+use domain::commit::{ChangeKind, Erased, Origin, Revision};
+use domain::id::{MemoryId, RedactionId, StoreId, VersionId};
+use domain::store::{Retention, Snapshot};
 use domain::{Actor, MemoryPath, Result, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::key::Family;
 mod tests;
 
 /// The format of records that this code writes.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// The mutable row of a store. Small: every commit rewrites it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,7 @@ pub struct Profile {
     pub name: String,
     pub description: String,
     pub metadata: Vec<(String, String)>,
+    pub retention: Retention,
 }
 
 /// The canonical record of a commit: what the chain is over. It stays when contents, paths and
@@ -71,6 +72,8 @@ pub struct VersionRecord {
     pub path: Commitment,
     pub previous_path: Option<Commitment>,
     pub content: Option<Commitment>,
+    /// To where its lines came from and when the memory was made.
+    pub provenance: Commitment,
     pub size_bytes: u32,
 }
 
@@ -92,16 +95,68 @@ impl Commitment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detail {
     pub message: String,
-    pub message_salt: Salt,
+    /// None where the message was redacted.
+    pub message_salt: Option<Salt>,
     /// In the order of the record's versions.
     pub versions: Vec<VersionDetail>,
+}
+
+/// What a version's commitments are to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Path,
+    PreviousPath,
+    Content,
+    Provenance,
+}
+
+impl Part {
+    pub const ALL: [Part; 4] = [Part::Path, Part::PreviousPath, Part::Content, Part::Provenance];
+
+    fn name(self) -> &'static str {
+        match self {
+            Part::Path => "path",
+            Part::PreviousPath => "previous path",
+            Part::Content => "content",
+            Part::Provenance => "provenance",
+        }
+    }
+}
+
+/// The salts of a version's commitments: all made from one, until a part is redacted. Then its salt
+/// is gone, and the others still open what they are to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Salts {
+    Whole(Salt),
+    /// In the order of `Part::ALL`.
+    Parts([Option<Salt>; 4]),
+}
+
+impl Salts {
+    pub fn salt(&self, part: Part) -> Option<Salt> {
+        match self {
+            Salts::Whole(salt) => Some(*blake3::keyed_hash(salt, part.name().as_bytes()).as_bytes()),
+            Salts::Parts(salts) => salts[part as usize],
+        }
+    }
+
+    pub fn forget(&mut self, part: Part) {
+        let mut salts = Part::ALL.map(|part| self.salt(part));
+        salts[part as usize] = None;
+        *self = Salts::Parts(salts);
+    }
+
+    /// The commitment to a part; None where its salt is gone.
+    pub fn commit(&self, part: Part, bytes: &[u8]) -> Option<Commitment> {
+        self.salt(part).map(|salt| Commitment::to(&salt, part.name(), bytes))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionDetail {
     pub path: MemoryPath,
     pub previous_path: Option<MemoryPath>,
-    pub salt: Salt,
+    pub salts: Salts,
     /// None for a deletion.
     pub content: Option<ContentRef>,
     pub origins: Vec<Origin>,
@@ -111,6 +166,13 @@ pub struct VersionDetail {
     pub create_time: Time,
 }
 
+impl VersionDetail {
+    /// What the commitment to a version's provenance is to.
+    pub fn provenance(&self) -> Result<Vec<u8>> {
+        encode(&(&self.origins, &self.credits, self.create_time))
+    }
+}
+
 /// Names a content of the family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContentRef {
@@ -118,6 +180,31 @@ pub struct ContentRef {
     pub hash: [u8; 32],
     pub sha256: [u8; 32],
     pub size_bytes: u32,
+}
+
+impl ContentRef {
+    /// Stands where the name of an erased content stood: it tells no more than how long that was.
+    pub fn erased(why: Erased, size_bytes: u32) -> ContentRef {
+        let mark = match why {
+            Erased::Redacted => 1,
+            Erased::Expired => 2,
+        };
+        ContentRef { hash: [0; 32], sha256: [mark; 32], size_bytes }
+    }
+
+    /// Why it names no content any more. No content is named by 32 zeros: names are keyed hashes.
+    pub fn erasure(&self) -> Option<Erased> {
+        match (self.hash == [0; 32], self.sha256[0]) {
+            (false, _) => None,
+            (true, 2) => Some(Erased::Expired),
+            (true, _) => Some(Erased::Redacted),
+        }
+    }
+
+    /// None for a content that is erased.
+    pub fn shown_sha256(&self) -> Option<[u8; 32]> {
+        if self.erasure().is_none() { Some(self.sha256) } else { None }
+    }
 }
 
 /// Who first wrote a range of lines that a merge or a restore brought in.
@@ -180,6 +267,7 @@ pub struct OutcomeRow {
 pub enum OutcomeResult {
     Commit { revision: Revision, no_op: bool },
     Store(StoreId),
+    Redaction(RedactionId),
 }
 
 /// The source's revision that a merge brought in.
@@ -228,6 +316,11 @@ pub fn chain(before: &[u8; 32], canonical: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("reverie 2026-11 commit chain v1");
     hasher.update(before).update(canonical);
     *hasher.finalize().as_bytes()
+}
+
+/// What the chain of a fork begins with, after its parent's chain hash at the fork point.
+pub fn birth(fork: StoreId, from: Snapshot) -> Vec<u8> {
+    [b"fork".as_slice(), fork.as_bytes(), from.store.as_bytes(), &from.revision.to_be_bytes()].concat()
 }
 
 /// A commit's row: the chain hash after it, then its canonical record as the chain was made over it.

@@ -24,7 +24,7 @@ mod tests;
 impl MemoryStore {
     /// Makes all at or below some paths as it was at a revision. A memory that has left them since
     /// stays where it is, and comes back as another; one that has come to them is deleted or goes
-    /// back to where it was there.
+    /// back to where it was there. One whose content was erased stays as it is now.
     ///
     /// # Errors
     /// Conflict where another head was expected, Precondition where a memory outside the paths is in
@@ -56,6 +56,7 @@ impl MemoryStore {
                 },
                 claim: claim.clone(),
                 merged: None,
+                redaction: false,
             };
             match self.propose(&open, proposal, false).await {
                 Err(Refusal::Stale) => {}
@@ -142,7 +143,9 @@ fn steps(then: &Map, now: &Map, paths: &[Prefix]) -> Vec<Step> {
     };
 
     let mut steps = Vec::new();
-    for (path, entry) in &wanted {
+    // What is erased cannot come back, and what is there in its place stays.
+    let erased = |path: &MemoryPath| wanted.get(path).is_some_and(|entry| entry.content.erasure().is_some());
+    for (path, entry) in wanted.iter().filter(|(path, _)| !erased(path)) {
         let from = there_by_id.get(&entry.memory).map(|(path, entry)| ((*path).clone(), (*entry).clone()));
         if from.as_ref().is_some_and(|(at, now)| at == path && now.content == entry.content) {
             continue;
@@ -151,7 +154,7 @@ fn steps(then: &Map, now: &Map, paths: &[Prefix]) -> Vec<Step> {
         steps.push(Step { from, to: Some(Place { path: path.clone(), entry: entry.clone(), elsewhere }) });
     }
     for (path, entry) in there {
-        if !wanted_ids.contains(&entry.memory) {
+        if !wanted_ids.contains(&entry.memory) && !erased(&path) {
             steps.push(Step { from: Some((path, entry)), to: None });
         }
     }

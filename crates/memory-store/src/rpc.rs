@@ -38,11 +38,11 @@ pub fn routes(service: &MemoryStore) -> Routes {
 /// Leave to do something with the store that a request names. One that the caller may not see is
 /// absent, in the same words.
 async fn permit(service: &MemoryStore, principal: &Principal, action: Action, store: &StoreRef) -> Result<StorePermit> {
-    let absent = || Error::not_found(format_args!("store {store}"));
     let id = service.stores().resolve(principal.workspace, store).await?;
     if !principal.sees_store(id) {
-        return Err(absent());
+        service.refusals().record(principal, action, Some(id));
+        return Err(Error::not_found(format_args!("store {store}")));
     }
     runtime::trace::store(id);
-    principal.permit_store(action, id).audited(principal, action)
+    principal.permit_store(action, id).audited(service.refusals(), principal, action, Some(id))
 }

@@ -5,6 +5,7 @@
 //! then publishes the new head, wakes watchers and answers. Refusals wait for the batch too: they may
 //! tell of commits that are not durable yet.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +20,10 @@ use tracing::{Instrument as _, error, warn};
 
 use crate::commit::{self, Pending, Proposal, Ready, Refusal, Verdict};
 use crate::context::Context;
+use crate::era::{Era, ReadIn};
+use crate::governance::family::State;
+use crate::governance::key::FAMILY;
+use crate::key::Family;
 use crate::lineage::Lineage;
 use crate::load::{self, Head};
 use crate::outcome::{self, Claim, Outcomes};
@@ -48,10 +53,26 @@ struct Job {
     _store: Arc<OpenStore>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "commits, the common work, are the small ones and boxed")]
 enum Work {
-    Commit { proposal: Box<Proposal>, answer: oneshot::Sender<Answer> },
-    Change { change: store::Change, claim: Option<Claim>, answer: oneshot::Sender<Result<()>> },
+    Commit {
+        proposal: Box<Proposal>,
+        answer: oneshot::Sender<Answer>,
+    },
+    Change {
+        change: Box<Alteration>,
+        answer: oneshot::Sender<Result<()>>,
+    },
+    /// Read the head again, if it was read before the last erasure.
+    Reload {
+        answer: oneshot::Sender<Result<()>>,
+    },
+}
+
+/// A change of the store itself, with what else is to be written with it.
+pub struct Alteration {
+    pub change: store::Change,
+    pub claim: Option<Claim>,
+    pub event: Option<(bytes::Bytes, Vec<u8>)>,
 }
 
 impl Sequencer {
@@ -60,10 +81,12 @@ impl Sequencer {
         workspace: WorkspaceId,
         lineage: Lineage,
         head: Head,
+        read_in: Arc<ReadIn>,
     ) -> (Sequencer, watch::Receiver<Arc<Head>>) {
         let (queue, jobs) = mpsc::channel(limits::COMMIT_QUEUE_MAX);
         let store = lineage.store();
         let checkpointed = Arc::new(AtomicU64::new(lineage.start(u64::MAX)));
+        let (family, era) = (head.row.family, read_in.era());
         let (published, heads) = watch::channel(Arc::new(head));
         let running = Running {
             context,
@@ -73,6 +96,10 @@ impl Sequencer {
             jobs,
             published,
             outcomes: Outcomes::default(),
+            family,
+            era,
+            read_in,
+            present: HashSet::new(),
             unsure: false,
             checkpointed,
             checkpointing: Arc::new(AtomicBool::new(false)),
@@ -91,9 +118,16 @@ impl Sequencer {
     }
 
     /// Has the store itself changed.
-    pub async fn change(&self, store: &Arc<OpenStore>, change: store::Change, claim: Option<Claim>) -> Result<()> {
+    pub async fn change(&self, store: &Arc<OpenStore>, change: Alteration) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        self.push(store, Work::Change { change, claim, answer })?;
+        self.push(store, Work::Change { change: Box::new(change), answer })?;
+        answered.await.map_err(|_| ended())?
+    }
+
+    /// Has the head read again, if it was read before the last erasure.
+    pub async fn reload(&self, store: &Arc<OpenStore>) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.push(store, Work::Reload { answer })?;
         answered.await.map_err(|_| ended())?
     }
 
@@ -120,6 +154,12 @@ struct Running {
     jobs: mpsc::Receiver<Job>,
     published: watch::Sender<Arc<Head>>,
     outcomes: Outcomes,
+    family: Family,
+    /// The era in which the head was read.
+    era: Era,
+    read_in: Arc<ReadIn>,
+    /// Contents that a batch was about to write and that are stored already.
+    present: HashSet<[u8; 32]>,
     /// A write's outcome is unknown: the head must be read again before the next.
     unsure: bool,
     checkpointed: Arc<AtomicU64>,
@@ -133,6 +173,7 @@ struct Judged {
     head: Option<Head>,
     ready: Vec<Ready>,
     answers: Vec<Answer>,
+    family: Arc<State>,
 }
 
 impl Running {
@@ -143,10 +184,13 @@ impl Running {
             for job in jobs.drain(..) {
                 match job.work {
                     Work::Commit { proposal, answer } => commits.push((proposal, answer, job._store)),
-                    Work::Change { change, claim, answer } => {
+                    Work::Change { change, answer } => {
                         self.commit_all(std::mem::take(&mut commits)).await;
                         // A caller that went away does not want its answer.
-                        let _ = answer.send(self.change(change, claim).await);
+                        let _ = answer.send(self.change(*change).await);
+                    }
+                    Work::Reload { answer } => {
+                        let _ = answer.send(self.sure_head().await.map(drop));
                     }
                 }
             }
@@ -177,8 +221,9 @@ impl Running {
         for attempt in 0..=limits::REJUDGES_MAX {
             match self.try_batch(proposals, attempt > 0).await {
                 Ok(answers) => return answers,
-                // Nothing was written: another process changed the row, or an outcome came first.
-                Err(engine::Error::Conflict(_)) => self.unsure = true,
+                // Nothing was written: another process changed the row, or an outcome came first, or an
+                // erasure has begun or ended, or a content is there already.
+                Err(engine::Error::Conflict(failed)) => self.conflicted(&failed),
                 Err(e) => {
                     error!(error = %e, store = %self.store, "a batch of commits failed");
                     self.unsure = !matches!(e, engine::Error::Full(_));
@@ -189,6 +234,20 @@ impl Running {
         }
         let busy = || Error::unavailable("the store is busy elsewhere: try again").retry_after(Duration::ZERO);
         proposals.iter().map(|_| Err(Refusal::Error(busy()))).collect()
+    }
+
+    /// Learns from the conditions of a batch that did not hold.
+    fn conflicted(&mut self, failed: &[(engine::Key, Option<engine::Value>)]) {
+        for (key, _) in failed {
+            match key::content_hash_of(key) {
+                Some(hash) => drop(self.present.insert(hash)),
+                None => self.unsure = true,
+            }
+            if key.first() == Some(&FAMILY) {
+                self.context.families.distrust(self.family);
+                self.present.clear();
+            }
+        }
     }
 
     /// Judges and writes. An error means that nothing is answered yet.
@@ -212,14 +271,15 @@ impl Running {
         }
         self.outcomes.confirm();
         if let Some(head) = judged.head {
-            self.publish(head, &judged.ready);
+            self.publish(head, &judged.ready, judged.family);
         }
         Ok(judged.answers)
     }
 
     async fn judge(&mut self, proposals: &mut [Box<Proposal>], look_up: bool) -> Result<Judged> {
         let head = self.sure_head().await?;
-        let mut pending = Pending::new(self.lineage.clone(), &head);
+        let family = self.context.families.get(self.family).await?;
+        let mut pending = Pending::new(self.lineage.clone(), &head, family.clone(), self.era);
         let mut batch = self.context.vault.batch();
         let (mut ready, mut answers) = (Vec::new(), Vec::with_capacity(proposals.len()));
         for proposal in proposals {
@@ -261,12 +321,13 @@ impl Running {
         let head = if ready.is_empty() {
             None
         } else {
+            family.require(self.family, &mut batch);
             let row = record::encode(&pending.row)?;
             let key = key::store(self.workspace, self.store);
             let record = batch.replace(key, &head.record, &row).map_err(fault::of)?;
             Some(Head { row: pending.row, record, profile: head.profile.clone(), map: pending.map })
         };
-        Ok(Judged { batch, head, ready, answers })
+        Ok(Judged { batch, head, ready, answers, family })
     }
 
     fn write(
@@ -281,9 +342,13 @@ impl Running {
         }
         for text in &made.texts {
             let family = made.row.family;
-            let known = pending.texts.contains_key(&text.name.hash);
-            if !known && !self.context.contents.is_durable(family, &text.name) {
-                batch.put(key::content(family, &text.name.hash), text.text.as_bytes()).map_err(fault::of)?;
+            let hash = &text.name.hash;
+            let known = pending.texts.contains_key(hash) || self.present.contains(hash);
+            if !known && !self.context.contents.is_durable(self.era, family, &text.name) {
+                // Never over one that is there: that one's data key would be out of every erasure's reach.
+                let key = key::content(family, hash);
+                batch.require_absent(key.clone());
+                batch.put(key, text.text.as_bytes()).map_err(fault::of)?;
             }
             pending.texts.insert(text.name.hash, text.clone());
         }
@@ -300,29 +365,38 @@ impl Running {
 
     /// The head to judge against: what is published, or what is on disk where that is not sure.
     async fn sure_head(&mut self) -> Result<Arc<Head>> {
-        if self.unsure {
+        let era = self.context.eras.now();
+        if self.unsure || self.era < era {
             let loaded = load::head(&self.context, self.workspace, self.store).await?;
-            let (head, _) = loaded.ok_or_else(|| fault::damaged(format_args!("store {} is gone", self.store)))?;
+            let (head, _) = loaded.ok_or_else(|| Error::not_found(format_args!("store {}", self.store)))?;
             self.published.send_replace(Arc::new(head));
-            self.unsure = false;
+            if self.era < era {
+                // The erasure may have taken checkpoints with it.
+                self.checkpointed.store(self.lineage.start(u64::MAX), Ordering::Release);
+                self.present.clear();
+            }
+            (self.unsure, self.era) = (false, era);
+            self.read_in.set(era);
         }
         Ok(self.published.borrow().clone())
     }
 
-    fn publish(&mut self, head: Head, ready: &[Ready]) {
+    fn publish(&mut self, head: Head, ready: &[Ready], family: Arc<State>) {
         for made in ready {
             for text in &made.texts {
-                self.context.contents.keep(made.row.family, text);
+                self.context.contents.keep(self.era, made.row.family, text);
             }
-            self.context.log.keep(self.store, &made.commit);
-            self.context.snapshots.insert((self.store, made.commit.revision), made.map.clone());
+            self.context.log.keep(self.era, self.store, &made.commit);
+            self.context.snapshots.insert((self.era, self.store, made.commit.revision), made.map.clone());
         }
         let head = Arc::new(head);
         self.published.send_replace(head.clone());
-        self.checkpoint_if_due(&head);
+        self.present.clear();
+        self.checkpoint_if_due(&head, family);
     }
 
-    async fn change(&mut self, change: store::Change, claim: Option<Claim>) -> Result<()> {
+    async fn change(&mut self, change: Alteration) -> Result<()> {
+        let Alteration { change, claim, event } = change;
         let head = self.sure_head().await?;
         let mut batch = self.context.vault.batch();
         let changed = change::judge(&self.context, self.workspace, self.store, &head, change, &mut batch).await?;
@@ -332,6 +406,9 @@ impl Running {
         if let Some(claim) = &claim {
             let row = claim.outcome(self.context.clock.now(), OutcomeResult::Store(self.store))?;
             claim.put(&mut batch, &row)?;
+        }
+        if let Some((key, row)) = event {
+            batch.put(key, &row).map_err(fault::of)?;
         }
         let key = key::store(self.workspace, self.store);
         let record = batch.replace(key, &head.record, &record::encode(&changed.row)?).map_err(fault::of)?;
@@ -350,16 +427,17 @@ impl Running {
     }
 
     /// Writes a checkpoint beside the commits; one at a time.
-    fn checkpoint_if_due(&mut self, head: &Arc<Head>) {
+    fn checkpoint_if_due(&mut self, head: &Arc<Head>, family: Arc<State>) {
         let revision = head.revision();
         let since = revision.saturating_sub(self.checkpointed.load(Ordering::Acquire));
-        if !checkpoint::is_due(since, head.map.len()) || self.checkpointing.swap(true, Ordering::AcqRel) {
+        let held_up = family.row.why.is_some();
+        if held_up || !checkpoint::is_due(since, head.map.len()) || self.checkpointing.swap(true, Ordering::AcqRel) {
             return;
         }
         let (context, store, head) = (self.context.clone(), self.store, head.clone());
         let (checkpointed, checkpointing) = (self.checkpointed.clone(), self.checkpointing.clone());
         self.checkpoint = Some(task::spawn("checkpoint", async move {
-            match checkpoint::write(&context.vault, store, revision, &head.map).await {
+            match checkpoint::write(&context.vault, store, revision, &head.map, (head.row.family, &family)).await {
                 Ok(()) => checkpointed.store(revision, Ordering::Release),
                 Err(e) => warn!(error = ?e, %store, "a checkpoint was not written; the next one will be"),
             }
@@ -380,7 +458,9 @@ fn again(error: &Error) -> Error {
 /// Judges a commit against the durable head, and writes nothing.
 pub async fn rehearse(context: &Context, store: &OpenStore, proposal: &Proposal) -> Answer {
     let head = store.head();
-    let pending = Pending::new(Arc::new(store.lineage.clone()), &head);
+    let era = context.eras.now();
+    let family = context.families.get(head.row.family).await?;
+    let pending = Pending::new(Arc::new(store.lineage.clone()), &head, family, era);
     match commit::judge(context, &pending, &Outcomes::default(), proposal).await? {
         Verdict::Ready(ready) => Ok(Done::Committed(ready.commit)),
         Verdict::NoOp { revision, .. } => Ok(Done::NoOp(revision)),

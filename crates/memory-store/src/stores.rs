@@ -10,6 +10,7 @@ use domain::{Error, Handle, Result, limits};
 use tokio::sync::{OnceCell, watch};
 
 use crate::context::Context;
+use crate::era::ReadIn;
 use crate::index::Map;
 use crate::key::{self, Family};
 use crate::lineage::Lineage;
@@ -23,6 +24,8 @@ pub struct OpenStore {
     pub workspace: WorkspaceId,
     pub lineage: Lineage,
     head: watch::Receiver<Arc<Head>>,
+    /// When the head was read.
+    read_in: Arc<ReadIn>,
     pub sequencer: Sequencer,
 }
 
@@ -106,7 +109,12 @@ impl Stores {
         let cell = self.cell(store);
         let opened = cell.get_or_try_init(|| self.load(workspace, store)).await;
         match opened {
-            Ok(open) if open.workspace == workspace => Ok(open.clone()),
+            Ok(open) if open.workspace == workspace => {
+                if open.read_in.era() < self.context.eras.now() {
+                    open.sequencer.reload(open).await?;
+                }
+                Ok(open.clone())
+            }
             Ok(_) => Err(Error::not_found(format_args!("store {store}"))),
             Err(e) => {
                 self.forget_failed(store);
@@ -132,10 +140,17 @@ impl Stores {
     }
 
     async fn load(&self, workspace: WorkspaceId, store: StoreId) -> Result<Arc<OpenStore>> {
+        let read_in = Arc::new(ReadIn::new(self.context.eras.now()));
         let loaded = load::head(&self.context, workspace, store).await?;
         let (head, lineage) = loaded.ok_or_else(|| Error::not_found(format_args!("store {store}")))?;
-        let (sequencer, head) = Sequencer::start(self.context.clone(), workspace, lineage.clone(), head);
-        Ok(Arc::new(OpenStore { id: store, workspace, lineage, head, sequencer }))
+        let (sequencer, head) =
+            Sequencer::start(self.context.clone(), workspace, lineage.clone(), head, read_in.clone());
+        Ok(Arc::new(OpenStore { id: store, workspace, lineage, head, read_in, sequencer }))
+    }
+
+    /// Lets go of a store that is no more.
+    pub fn close(&self, store: StoreId) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).slots.remove(&store);
     }
 
     fn cell(&self, store: StoreId) -> Arc<OnceCell<Arc<OpenStore>>> {

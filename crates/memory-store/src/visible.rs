@@ -45,6 +45,7 @@ pub fn version(version: &Version, permit: &StorePermit) -> Option<Version> {
             sha256: None,
             size_bytes: 0,
             origins: Vec::new(),
+            erased: None,
             ..version.clone()
         }),
         (false, false) => None,

@@ -73,6 +73,7 @@ impl MemoryStore {
             },
             claim,
             merged: None,
+            redaction: false,
         };
         let answer = self.propose(&open, proposal, request.dry_run).await;
         self.settle(permit, &open, answer).await
@@ -135,7 +136,9 @@ impl MemoryStore {
                 let versions = visible::versions(&commit, permit, None).collect();
                 Ok(Outcome { revision, versions, no_op: false })
             }
-            OutcomeResult::Store(_) => Err(crate::fault::damaged("the outcome of a commit")),
+            OutcomeResult::Store(_) | OutcomeResult::Redaction(_) => {
+                Err(crate::fault::damaged("the outcome of a commit"))
+            }
         }
     }
 

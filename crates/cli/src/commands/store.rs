@@ -39,6 +39,21 @@ pub enum Command {
         /// The fork's handle
         handle: String,
     },
+    /// Change what a store is called, or how long it keeps contents of the past
+    Update {
+        store: String,
+        #[arg(long)]
+        handle: Option<String>,
+        #[arg(long)]
+        name: Option<String>,
+        #[arg(long)]
+        description: Option<String>,
+        /// KEY=VALUE; replaces all pairs
+        #[arg(long, value_parser = super::pair)]
+        metadata: Vec<(String, String)>,
+        #[command(flatten)]
+        retention: RetentionArguments,
+    },
     /// Make a store read-only and hide it from lists
     Archive { store: String },
     /// Make an archived store writable again
@@ -47,6 +62,32 @@ pub enum Command {
     Rm { store: String },
     /// Bring a deleted store back, by its id
     Undelete { store: String },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RetentionArguments {
+    /// Erase contents so many days after they were replaced; 0 keeps them for ever
+    #[arg(long, value_name = "DAYS")]
+    retention_days: Option<u32>,
+    /// Keep so many of the newest versions of each memory whatever their age
+    #[arg(long, value_name = "COUNT")]
+    retention_versions: Option<u32>,
+    /// Erase nothing, whoever asks
+    #[arg(long, value_name = "BOOL")]
+    legal_hold: Option<bool>,
+}
+
+impl RetentionArguments {
+    /// The store's retention with the changes; None where there are none.
+    fn changed(&self, now: Option<pb::Retention>) -> Option<pb::Retention> {
+        let now = now.unwrap_or_default();
+        let changed = pb::Retention {
+            versions_min: self.retention_versions.unwrap_or(now.versions_min),
+            max_age_days: self.retention_days.unwrap_or(now.max_age_days),
+            legal_hold: self.legal_hold.unwrap_or(now.legal_hold),
+        };
+        (changed != now).then_some(changed)
+    }
 }
 
 pub async fn run(command: Command, context: &Context) -> Result<()> {
@@ -64,6 +105,30 @@ pub async fn run(command: Command, context: &Context) -> Result<()> {
             let name = String::new();
             let request = pb::ForkStoreRequest { store: from.store, revision: from.revision, handle, name, request_id };
             answer(stores.fork_store(request).await)?.store
+        }
+        Command::Update { store, handle, name, description, metadata, retention } => {
+            let before = answer(stores.get_store(pb::GetStoreRequest { store: store.clone() }).await)?.store;
+            let retention = retention.changed(before.as_ref().and_then(|s| s.retention));
+            let fields = [
+                ("handle", handle.is_some()),
+                ("name", name.is_some()),
+                ("description", description.is_some()),
+                ("metadata", !metadata.is_empty()),
+                ("retention", retention.is_some()),
+            ];
+            let paths: Vec<_> = fields.into_iter().filter(|(_, set)| *set).map(|(field, _)| field.to_owned()).collect();
+            let nothing = paths.is_empty();
+            let request = pb::UpdateStoreRequest {
+                store,
+                update_mask: Some(prost_types::FieldMask { paths }),
+                handle: handle.unwrap_or_default(),
+                name: name.unwrap_or_default(),
+                description: description.unwrap_or_default(),
+                metadata: metadata.into_iter().collect(),
+                retention,
+                request_id,
+            };
+            if nothing { before } else { answer(stores.update_store(request).await)?.store }
         }
         Command::Archive { store } => {
             answer(stores.archive_store(pb::ArchiveStoreRequest { store, request_id }).await)?.store
@@ -126,6 +191,15 @@ fn describe(store: &pb::Store) -> String {
     }
     if let Some(from) = &store.forked_from {
         text += &format!("  forked from {}@{}\n", from.store, from.revision);
+    }
+    let retention = store.retention.unwrap_or_default();
+    if retention.max_age_days > 0 {
+        let (days, versions) = (retention.max_age_days, retention.versions_min);
+        text +=
+            &format!("  contents go {days} days after they were replaced, but for the newest {versions} versions\n");
+    }
+    if retention.legal_hold {
+        text += "  under a legal hold: nothing is erased\n";
     }
     for (word, at) in [("archived", store.archive_time), ("deleted", store.delete_time)] {
         if at.is_some() {

@@ -2,6 +2,7 @@
 
 mod backup;
 mod portability;
+mod redaction;
 mod run;
 mod serve;
 mod up;

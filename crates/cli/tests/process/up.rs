@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Output;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -17,12 +18,23 @@ pub async fn up(data: &Path) -> Result<Serving> {
 
 /// A client command against the cluster in a folder.
 pub async fn reverie(data: &Path, arguments: &[&str]) -> Result<String> {
+    let output = output(data, arguments).await?;
+    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// What a client command says that must fail.
+pub async fn refused(data: &Path, arguments: &[&str]) -> Result<String> {
+    let output = output(data, arguments).await?;
+    assert!(!output.status.success(), "{arguments:?} was not refused");
+    Ok(stderr(&output))
+}
+
+async fn output(data: &Path, arguments: &[&str]) -> Result<Output> {
     let addresses: Value = serde_json::from_slice(&std::fs::read(data.join("up.json"))?)?;
     let text = |key: &str| addresses[key].as_str().with_context(|| format!("up.json has no {key}"));
     let environment = [("REVERIE_URL", text("base")?), ("REVERIE_TOKEN_FILE", text("token_file")?)];
-    let output = run(arguments, &environment).await?;
-    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
-    Ok(String::from_utf8(output.stdout)?)
+    run(arguments, &environment).await
 }
 
 #[tokio::test]

@@ -100,6 +100,8 @@ impl Access {
         if let Some(replay) = &replay {
             replay.keep(&mut changes, now, secret.as_ref().map(|_| id))?;
         }
+        let attached = format!("attached {session} to {} stores", row.attachments.len());
+        self.record(&mut changes, principal, Action::SessionAttach, attached)?;
         changes.commit().await?;
         drop(pen);
         tracing::info!(%workspace, by = principal.subject, %session, stores = row.attachments.len(), "attached a session");

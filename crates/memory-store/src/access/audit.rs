@@ -1,16 +1,19 @@
 //! The audit trail of refusals: who was refused what. Never the secret.
 
 use domain::access::{Action, Principal};
+use domain::id::StoreId;
 use domain::{Kind, Result};
 
-/// Logs a refusal on its way to the caller.
+use crate::governance::audit::Refusals;
+
+/// Records a refusal on its way to the caller.
 pub trait Audited {
     #[must_use]
-    fn audited(self, principal: &Principal, action: Action) -> Self;
+    fn audited(self, refusals: &Refusals, principal: &Principal, action: Action, store: Option<StoreId>) -> Self;
 }
 
 impl<T> Audited for Result<T> {
-    fn audited(self, principal: &Principal, action: Action) -> Result<T> {
+    fn audited(self, refusals: &Refusals, principal: &Principal, action: Action, store: Option<StoreId>) -> Result<T> {
         if let Err(error) = &self
             && error.kind() == Kind::Denied
         {
@@ -23,6 +26,7 @@ impl<T> Audited for Result<T> {
                 why = error.message(),
                 "access denied"
             );
+            refusals.record(principal, action, store);
         }
         self
     }

@@ -206,6 +206,10 @@ impl Changes<'_> {
         self.batch.put(key, &record::encode(row)?).map(drop).map_err(fault::of)
     }
 
+    pub fn put_encoded(&mut self, key: Bytes, row: &[u8]) -> Result<()> {
+        self.batch.put(key, row).map(drop).map_err(fault::of)
+    }
+
     /// Makes the changes durable.
     ///
     /// # Errors

@@ -110,13 +110,13 @@ mod tests {
         };
         let (x11, x22, x33, x44) = ("11".repeat(16), "22".repeat(16), "33".repeat(16), "44".repeat(32));
         let grant_hex = format!("{x33}01022f61");
-        let token_hex = format!("0203616e61020101{grant_hex}01{x22}01017800{T1}{T2}0001{x11}01{x44}");
+        let token_hex = format!("0303616e61020101{grant_hex}01{x22}01017800{T1}{T2}0001{x11}01{x44}");
         assert_eq!(hex::encode(&record::encode(&row).unwrap()), token_hex);
         assert_eq!(record::decode::<TokenRow>(&record::encode(&row).unwrap()).unwrap(), row);
         let made = record::encode(&MadeRow { grant }).unwrap();
-        assert_eq!(hex::encode(&made), format!("02{grant_hex}"));
+        assert_eq!(hex::encode(&made), format!("03{grant_hex}"));
         let attached = record::encode(&attachments).unwrap();
-        assert_eq!(hex::encode(&attached), format!("0201{x33}00000169016d{x11}{T1}"));
+        assert_eq!(hex::encode(&attached), format!("0301{x33}00000169016d{x11}{T1}"));
     }
 
     /// One and two seconds as zigzag varints of nanoseconds.

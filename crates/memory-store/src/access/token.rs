@@ -77,6 +77,8 @@ impl Access {
         if let Some(replay) = &replay {
             replay.keep(&mut changes, now, Some(id))?;
         }
+        let made = format!("made {id} for {} with the role {}", row.subject, row.scope.role);
+        self.record(&mut changes, principal, Action::TokenCreate, made)?;
         changes.commit().await?;
         drop(pen);
         tracing::info!(workspace = %principal.workspace, by = principal.subject, token = %id, "made a token");
@@ -155,6 +157,7 @@ impl Access {
             row.revoke_time = Some(self.0.clock.now().into());
             let mut changes = pen.changes();
             changes.change_token(workspace, id, &held, &row)?;
+            self.record(&mut changes, principal, Action::TokenCreate, format!("revoked {id}"))?;
             changes.commit().await?;
             tracing::info!(%workspace, by = principal.subject, token = %id, "revoked a token");
         }

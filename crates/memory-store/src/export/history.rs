@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use domain::commit::Revision;
 use domain::{Result, limits};
 
-use crate::export::Source;
+use crate::export::{Source, shown_sha256};
 use crate::line::{CommitLine, ContentLine, CreditLine, Line, OriginLine, SnapshotLine, VersionLine};
 use crate::log::Row;
 use crate::record::ContentRef;
@@ -55,7 +55,7 @@ impl Seen {
         if self.0.len() == limits::EXPORT_CONTENTS_MAX {
             self.0.clear();
         }
-        self.0.insert(content.sha256)
+        self.0.insert(shown_sha256(content))
     }
 }
 
@@ -115,7 +115,7 @@ impl<'a> Lines<'a> {
 
 pub async fn content_line(source: &Source, content: &ContentRef) -> Result<Line> {
     let text = source.text(content).await?.to_string();
-    Ok(Line::Content(ContentLine { sha256: content.sha256, text }))
+    Ok(Line::Content(ContentLine { sha256: shown_sha256(content), text }))
 }
 
 fn commit_line(row: &Row) -> Line {
@@ -138,7 +138,7 @@ fn version_line(row: &Row, index: usize) -> Option<Line> {
         kind: version.kind.into(),
         path: at.path.clone(),
         previous_path: at.previous_path.clone(),
-        sha256: at.content.map(|c| c.sha256),
+        sha256: at.content.as_ref().map(shown_sha256),
         create_time: at.create_time.into(),
         origins: at.origins.iter().map(OriginLine::from).collect(),
         credits: at.credits.iter().map(CreditLine::from).collect(),

@@ -4,7 +4,7 @@ use domain::{Error, Result, limits};
 use sha2::{Digest as _, Sha256};
 
 use crate::export::history::{Lines, Seen, content_line};
-use crate::export::{Out, Source};
+use crate::export::{Out, Source, shown_sha256};
 use crate::index::Entry;
 use crate::line::{EndLine, Line, MemoryLine, OriginLine};
 
@@ -37,7 +37,7 @@ pub fn memory_line(path: &domain::MemoryPath, entry: &Entry) -> Line {
         revision: entry.revision,
         time: said.time,
         actor: said.into(),
-        sha256: entry.content.sha256,
+        sha256: shown_sha256(&entry.content),
         create_time: entry.create_time,
         origins: entry.origins.iter().map(OriginLine::from).collect(),
     })

@@ -64,6 +64,9 @@ impl Builder {
         let pending = Pending {
             store: birth.id,
             lineage: Arc::new(Lineage::new(birth.id, &[])),
+            // Nothing can have been erased of a family that is not there yet.
+            family: Arc::default(),
+            era: context.eras.now(),
             row: birth.row.clone(),
             map: index::Map::new(),
             texts: HashMap::new(),
@@ -321,7 +324,7 @@ impl Builder {
             return Err(exhausted(place, "commits", limits::STORE_IMPORT_COMMITS_MAX));
         }
         let plan = Plan::Edits { edits: Vec::new(), based_on: self.pending.row.head, expected_revision: None };
-        let proposal = Proposal { actor, message, plan, claim: None, merged };
+        let proposal = Proposal { actor, message, plan, claim: None, merged, redaction: false };
         let ready = commit::ready(&self.context, &self.pending, &proposal, finished, self.now)?;
         for (key, plain) in &ready.writes {
             self.staging.put(key.clone(), plain).await?;
@@ -339,7 +342,8 @@ impl Builder {
         let revision = self.pending.row.head;
         if revision > self.checkpointed {
             self.staging.flush().await?;
-            checkpoint::write(&self.context.vault, self.pending.store, revision, &self.pending.map).await?;
+            let family = (self.pending.row.family, &*self.pending.family);
+            checkpoint::write(&self.context.vault, self.pending.store, revision, &self.pending.map, family).await?;
             self.checkpointed = revision;
         }
         Ok(())

@@ -23,11 +23,11 @@ fn records_are_the_golden_bytes() {
     let content = ContentRef { hash: [2; 32], sha256: [3; 32], size_bytes: 300 };
     let detail = Detail {
         message: "m".into(),
-        message_salt: [1; 32],
+        message_salt: Some([1; 32]),
         versions: vec![VersionDetail {
             path: "/a".parse().unwrap(),
             previous_path: Some("/b".parse().unwrap()),
-            salt: [4; 32],
+            salts: Salts::Whole([4; 32]),
             content: Some(content),
             origins: vec![origin],
             credits: vec![Credit {
@@ -68,6 +68,7 @@ fn records_are_the_golden_bytes() {
             path: Commitment([9; 32]),
             previous_path: None,
             content: Some(Commitment([10; 32])),
+            provenance: Commitment([11; 32]),
             size_bytes: 5,
         }],
         merged: Some(Snapshot { store, revision: 2 }),
@@ -80,7 +81,7 @@ fn records_are_the_golden_bytes() {
     let digest = |bytes: Vec<u8>| blake3::hash(&bytes).to_hex()[..16].to_owned();
     let digests =
         [encode(&row), encode(&record), encode(&detail), encode(&outcome)].map(|bytes| digest(bytes.unwrap()));
-    assert_eq!(digests, ["690fb768c38aaaf3", "84cee38fdaaa1eae", "35b020f2b88a7a1c", "b97bc2550110d5f1"]);
+    assert_eq!(digests, ["1a2b3e52e885b6be", "e1c26e565c9fceea", "08a804a27ed8b57e", "38ddc3d20a4d4af8"]);
     assert_eq!(decode::<Detail>(&encode(&detail).unwrap()).unwrap(), detail);
     assert_eq!(decode::<CommitRecord>(&encode(&record).unwrap()).unwrap(), record);
 }
@@ -102,4 +103,27 @@ fn a_commitment_needs_its_salt_and_its_meaning() {
 #[test]
 fn times_keep_their_nanoseconds() {
     assert_eq!(Time::from(Timestamp::from(time())), time());
+}
+
+#[test]
+fn a_part_that_is_forgotten_opens_no_more_and_the_others_do() {
+    let whole = Salts::Whole([7; 32]);
+    let mut salts = whole.clone();
+    salts.forget(Part::Content);
+    assert_eq!(salts.commit(Part::Content, b"text"), None);
+    assert_eq!(salts.commit(Part::Path, b"/a"), whole.commit(Part::Path, b"/a"));
+    assert_ne!(whole.commit(Part::Path, b"/a"), whole.commit(Part::PreviousPath, b"/a"));
+    salts.forget(Part::Path);
+    assert_eq!((salts.salt(Part::Path), salts.salt(Part::Content)), (None, None));
+    assert_eq!(salts.salt(Part::Provenance), whole.salt(Part::Provenance));
+}
+
+#[test]
+fn an_erased_content_says_why_and_how_long_it_was_and_nothing_else() {
+    for why in [Erased::Redacted, Erased::Expired] {
+        let name = ContentRef::erased(why, 300);
+        assert_eq!((name.erasure(), name.size_bytes, name.shown_sha256()), (Some(why), 300, None));
+    }
+    let there = ContentRef { hash: [2; 32], sha256: [3; 32], size_bytes: 300 };
+    assert_eq!((there.erasure(), there.shown_sha256()), (None, Some([3; 32])));
 }

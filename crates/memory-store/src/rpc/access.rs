@@ -23,7 +23,7 @@ impl AccessService for AccessRpc {
         let principal = principal(&request)?;
         let new = access::to_new_token(request.into_inner()).map_err(refuse)?;
         let issued = self.0.access().create_token(&principal, new, &self.0).await;
-        let issued = issued.audited(&principal, Action::TokenCreate).map_err(refuse)?;
+        let issued = issued.audited(self.0.refusals(), &principal, Action::TokenCreate, None).map_err(refuse)?;
         let (token, secret) = (Some(issued.token.into()), issued.secret.expose().to_owned());
         Ok(Response::new(pb::CreateTokenResponse { token, secret }))
     }
@@ -36,7 +36,7 @@ impl AccessService for AccessRpc {
         let request = request.into_inner();
         let page = page::to_page(request.page_size, request.page_token).map_err(refuse)?;
         let page = self.0.access().list_tokens(&principal, page, request.include_ended).await;
-        let page = page.audited(&principal, Action::TokenCreate).map_err(refuse)?;
+        let page = page.audited(self.0.refusals(), &principal, Action::TokenCreate, None).map_err(refuse)?;
         let tokens = page.items.into_iter().map(Into::into).collect();
         Ok(Response::new(pb::ListTokensResponse { tokens, next_page_token: page.next_page_token }))
     }
@@ -48,7 +48,7 @@ impl AccessService for AccessRpc {
         let principal = principal(&request)?;
         let token = access::to_token_id("token", &request.into_inner().token).map_err(refuse)?;
         let token = self.0.access().revoke_token(&principal, token).await;
-        let token = token.audited(&principal, Action::TokenCreate).map_err(refuse)?;
+        let token = token.audited(self.0.refusals(), &principal, Action::TokenCreate, None).map_err(refuse)?;
         Ok(Response::new(pb::RevokeTokenResponse { token: Some(token.into()) }))
     }
 
@@ -59,7 +59,7 @@ impl AccessService for AccessRpc {
         let principal = principal(&request)?;
         let attach = access::to_attach_session(request.into_inner()).map_err(refuse)?;
         let attached = self.0.access().attach_session(&principal, attach, &self.0).await;
-        let attached = attached.audited(&principal, Action::SessionAttach).map_err(refuse)?;
+        let attached = attached.audited(self.0.refusals(), &principal, Action::SessionAttach, None).map_err(refuse)?;
         Ok(Response::new(pb::AttachSessionResponse {
             secret: attached.secret.as_ref().map(|s| s.expose().to_owned()).unwrap_or_default(),
             token: attached.token.clone().map(Into::into),
@@ -75,7 +75,7 @@ impl AccessService for AccessRpc {
         let principal = principal(&request)?;
         let session = access::to_optional_session("session", &request.into_inner().session).map_err(refuse)?;
         let attached = self.0.access().attachments(&principal, session, &self.0).await;
-        let attached = attached.audited(&principal, Action::SessionRead).map_err(refuse)?;
+        let attached = attached.audited(self.0.refusals(), &principal, Action::SessionRead, None).map_err(refuse)?;
         let prompt_note = attached.prompt_note.clone();
         Ok(Response::new(pb::GetAttachmentsResponse { attachments: listed(attached), prompt_note }))
     }

@@ -1,10 +1,11 @@
 //! GovernanceService.
 
 use domain::access::Action;
+use domain::store::StoreRef;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use proto::convert::portability;
 use proto::convert::store_ref::to_store_ref;
+use proto::convert::{governance, portability};
 use proto::error::from_status;
 use proto::memory as pb;
 use proto::memory::governance_service_server::GovernanceService;
@@ -18,42 +19,71 @@ use crate::access::audit::Audited;
 
 pub struct GovernanceRpc(pub MemoryStore);
 
-fn missing<T>(call: &str) -> Result<Response<T>, Status> {
-    Err(Status::unimplemented(format!("{call} is not there yet")))
-}
-
 #[tonic::async_trait]
 impl GovernanceService for GovernanceRpc {
-    async fn redact(&self, _: Request<pb::RedactRequest>) -> Result<Response<pb::RedactResponse>, Status> {
-        missing("Redact")
+    async fn redact(&self, request: Request<pb::RedactRequest>) -> Result<Response<pb::RedactResponse>, Status> {
+        let principal = principal(&request)?;
+        let (store, redact) = governance::to_redact(request.into_inner()).map_err(refuse)?;
+        let permit = permit(&self.0, &principal, Action::StoreRedact, &store).await.map_err(refuse)?;
+        let redaction = self.0.redact(&permit, &redact).await;
+        let redaction = redaction
+            .audited(self.0.refusals(), &principal, Action::StoreRedact, Some(permit.store()))
+            .map_err(refuse)?;
+        Ok(Response::new(pb::RedactResponse { redaction: Some(redaction.into()) }))
     }
 
     async fn get_redaction(
         &self,
-        _: Request<pb::GetRedactionRequest>,
+        request: Request<pb::GetRedactionRequest>,
     ) -> Result<Response<pb::GetRedactionResponse>, Status> {
-        missing("GetRedaction")
+        let principal = principal(&request)?;
+        let id = governance::to_redaction_id("redaction", &request.into_inner().redaction).map_err(refuse)?;
+        let store = self.0.redaction_store(principal.workspace, id).await.map_err(refuse)?;
+        let store = StoreRef::Id(store);
+        let permit = permit(&self.0, &principal, Action::StoreRedact, &store).await.map_err(refuse)?;
+        let redaction = self.0.redaction(&permit, id).await.map_err(refuse)?;
+        Ok(Response::new(pb::GetRedactionResponse { redaction: Some(redaction.into()) }))
     }
 
     async fn list_redactions(
         &self,
-        _: Request<pb::ListRedactionsRequest>,
+        request: Request<pb::ListRedactionsRequest>,
     ) -> Result<Response<pb::ListRedactionsResponse>, Status> {
-        missing("ListRedactions")
+        let principal = principal(&request)?;
+        let (store, page) = governance::to_list_redactions(request.into_inner()).map_err(refuse)?;
+        let permit = permit(&self.0, &principal, Action::StoreRedact, &store).await.map_err(refuse)?;
+        let page = self.0.list_redactions(&permit, &page).await.map_err(refuse)?;
+        let redactions = page.items.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListRedactionsResponse { redactions, next_page_token: page.next_page_token }))
     }
 
     async fn verify_history(
         &self,
-        _: Request<pb::VerifyHistoryRequest>,
+        request: Request<pb::VerifyHistoryRequest>,
     ) -> Result<Response<pb::VerifyHistoryResponse>, Status> {
-        missing("VerifyHistory")
+        let principal = principal(&request)?;
+        let store = to_store_ref("store", &request.into_inner().store).map_err(refuse)?;
+        let permit = permit(&self.0, &principal, Action::StoreRead, &store).await.map_err(refuse)?;
+        let verification = self.0.verify_history(&permit).await.map_err(refuse)?;
+        Ok(Response::new(verification.into()))
     }
 
     async fn list_audit_events(
         &self,
-        _: Request<pb::ListAuditEventsRequest>,
+        request: Request<pb::ListAuditEventsRequest>,
     ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
-        missing("ListAuditEvents")
+        let principal = principal(&request)?;
+        let (store, mut filter, page) = governance::to_list_audit_events(request.into_inner()).map_err(refuse)?;
+        let leave = principal.permit(Action::StoreAdminister);
+        let leave = leave.audited(self.0.refusals(), &principal, Action::StoreAdminister, None).map_err(refuse)?;
+        filter.store = match store {
+            Some(store) => Some(self.0.stores().resolve(principal.workspace, &store).await.map_err(refuse)?),
+            None => None,
+        };
+        let sees = |store| principal.sees_store(store);
+        let page = self.0.list_audit_events(&leave, sees, &filter, &page).await.map_err(refuse)?;
+        let events = page.items.into_iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListAuditEventsResponse { events, next_page_token: page.next_page_token }))
     }
 
     type ExportStoreStream = BoxStream<'static, Result<pb::ExportStoreResponse, Status>>;
@@ -80,7 +110,10 @@ impl GovernanceService for GovernanceRpc {
         request: Request<Streaming<pb::ImportStoreRequest>>,
     ) -> Result<Response<pb::ImportStoreResponse>, Status> {
         let principal = principal(&request)?;
-        let permit = principal.permit(Action::StoreCreate).audited(&principal, Action::StoreCreate).map_err(refuse)?;
+        let permit = principal
+            .permit(Action::StoreCreate)
+            .audited(self.0.refusals(), &principal, Action::StoreCreate, None)
+            .map_err(refuse)?;
         let parts = request
             .into_inner()
             .map(|part| part.map_err(|status| from_status(&status)).and_then(portability::to_import_part));

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::permit;
 use crate::MemoryStore;
+use crate::access::audit::Audited;
 
 pub struct HistoryRpc(pub MemoryStore);
 
@@ -84,7 +85,9 @@ impl HistoryService for HistoryRpc {
         let principal = principal(&request)?;
         let (store, restore) = history::to_restore(request.into_inner()).map_err(refuse)?;
         let permit = permit(&self.0, &principal, Action::StoreWrite, &store).await.map_err(refuse)?;
-        let outcome = self.0.restore(&permit, &restore).await.map_err(refuse)?;
+        let outcome = self.0.restore(&permit, &restore).await;
+        let outcome = outcome.audited(self.0.refusals(), &principal, Action::StoreWrite, Some(permit.store()));
+        let outcome = outcome.map_err(refuse)?;
         let versions = outcome.versions.into_iter().map(Into::into).collect();
         Ok(Response::new(pb::RestoreResponse { revision: outcome.revision, versions, no_op: outcome.no_op }))
     }
@@ -94,7 +97,9 @@ impl HistoryService for HistoryRpc {
         let history::MergeSides { source, target, merge } = history::to_merge(request.into_inner()).map_err(refuse)?;
         let source_permit = permit(&self.0, &principal, Action::StoreRead, &source.0).await.map_err(refuse)?;
         let target_permit = permit(&self.0, &principal, Action::StoreMerge, &target).await.map_err(refuse)?;
-        let merged = self.0.merge((&source_permit, source.1), &target_permit, &merge).await.map_err(refuse)?;
+        let merged = self.0.merge((&source_permit, source.1), &target_permit, &merge).await;
+        let target = Some(target_permit.store());
+        let merged = merged.audited(self.0.refusals(), &principal, Action::StoreMerge, target).map_err(refuse)?;
         let outcome = merged.outcome;
         Ok(Response::new(pb::MergeResponse {
             revision: outcome.revision,

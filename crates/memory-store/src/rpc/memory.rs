@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 
 use super::permit;
 use crate::MemoryStore;
+use crate::access::audit::Audited;
 use crate::watch::{Event, Renew};
 
 pub struct MemoryRpc(pub MemoryStore);
@@ -78,7 +79,12 @@ impl MemoryService for MemoryRpc {
         let answers = found.map(|found| {
             let found = found.map_err(refuse)?;
             let matches = found.matches.into_iter().map(Into::into).collect();
-            Ok(pb::GrepResponse { matches, read_revision: found.revision, truncated: found.truncated })
+            Ok(pb::GrepResponse {
+                matches,
+                read_revision: found.revision,
+                truncated: found.truncated,
+                erased_memories: found.erased,
+            })
         });
         Ok(Response::new(Box::pin(answers)))
     }
@@ -89,7 +95,9 @@ impl MemoryService for MemoryRpc {
         let store = to_store_ref("store", &request.store).map_err(refuse)?;
         let commit = memory::to_commit_request(request).map_err(refuse)?;
         let permit = permit(&self.0, &principal, Action::StoreWrite, &store).await.map_err(refuse)?;
-        let outcome = self.0.commit(&permit, commit).await.map_err(refuse)?;
+        let outcome = self.0.commit(&permit, commit).await;
+        let outcome = outcome.audited(self.0.refusals(), &principal, Action::StoreWrite, Some(permit.store()));
+        let outcome = outcome.map_err(refuse)?;
         Ok(Response::new(outcome.into()))
     }
 

@@ -48,7 +48,10 @@ impl StoreService for StoreRpc {
     ) -> Result<Response<pb::CreateStoreResponse>, Status> {
         let principal = principal(&request)?;
         let (new, request_id) = store::to_new_store(request.into_inner()).map_err(refuse)?;
-        let permit = principal.permit(Action::StoreCreate).audited(&principal, Action::StoreCreate).map_err(refuse)?;
+        let permit = principal
+            .permit(Action::StoreCreate)
+            .audited(self.0.refusals(), &principal, Action::StoreCreate, None)
+            .map_err(refuse)?;
         let made = self.0.create_store(&permit, new, &request_id).await.map_err(refuse)?;
         Ok(Response::new(pb::CreateStoreResponse { store: self.grant(&principal, made).await? }))
     }
@@ -66,7 +69,10 @@ impl StoreService for StoreRpc {
         request: Request<pb::ListStoresRequest>,
     ) -> Result<Response<pb::ListStoresResponse>, Status> {
         let principal = principal(&request)?;
-        let permit = principal.permit(Action::StoreRead).audited(&principal, Action::StoreRead).map_err(refuse)?;
+        let permit = principal
+            .permit(Action::StoreRead)
+            .audited(self.0.refusals(), &principal, Action::StoreRead, None)
+            .map_err(refuse)?;
         let request = request.into_inner();
         let filter = store::to_filter(&request);
         let page = page::to_page(request.page_size, request.page_token).map_err(refuse)?;
