@@ -16,6 +16,7 @@ mod folder;
 mod keeper;
 mod mark;
 mod pieces;
+mod rehearsal;
 mod room;
 mod walk;
 

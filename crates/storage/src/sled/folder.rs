@@ -9,7 +9,7 @@ use crate::durable::{make_folder, sync_folder, write_file};
 use crate::engine::{Error, Result};
 use crate::limits::{DATABASE_BYTES_WARN, LOCK_TRIES, LOCK_WAIT};
 use crate::moment::Moment;
-use crate::sled::{Options, commit, failed, mark, walk};
+use crate::sled::{Options, commit, failed, mark, rehearsal, walk};
 
 /// The file that says what the folder holds.
 const FORMAT_FILE: &str = "FORMAT";
@@ -60,6 +60,8 @@ pub fn open(folder: &Path, options: &Options) -> Result<Opened> {
         }
         done => done?,
     };
+    // Whatever sled has made or removed.
+    sync_folder(folder).map_err(|e| Error::at(folder, e))?;
     // Trees that do not open, and rows that do not read, panic or not as sled sees fit.
     let opened = catch_unwind(AssertUnwindSafe(|| check(folder, database, mark, options)));
     match opened.unwrap_or_else(|_| Err(Error::Corrupt("sled gave up reading it".into()))) {
@@ -152,6 +154,9 @@ fn open_sled(folder: &Path, cache_bytes: u64) -> Result<sled::Db> {
         .flush_every_ms(Some(FLUSH_EVERY_MS))
         .mode(sled::Mode::LowSpace);
     for _ in 0..LOCK_TRIES {
+        if let Err(error) = rehearsal::rehearse(folder) {
+            tracing::warn!(%error, folder = %folder.display(), "the open cannot be rehearsed: a loss of power in the next moments might harm the database");
+        }
         match catch_unwind(AssertUnwindSafe(|| config.open())) {
             Ok(Err(sled::Error::Io(e))) if is_locked(&e) => wait(),
             Ok(Err(sled::Error::Io(e))) if e.kind() == io::ErrorKind::StorageFull => {

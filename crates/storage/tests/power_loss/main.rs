@@ -127,6 +127,7 @@ struct Tally {
 /// Cuts a recording at some points and looks what is left at each.
 fn cut(root: &Path, events: &[Event], points: usize, seed: u64, tally: &Tally, is_control: bool) {
     let turns: Vec<usize> = (0..events.len()).filter(|&i| events[i].is_turn()).collect();
+    let opens = opens(events);
     let next = AtomicUsize::new(0);
     std::thread::scope(|threads| {
         for _ in 0..2 {
@@ -137,10 +138,11 @@ fn cut(root: &Path, events: &[Event], points: usize, seed: u64, tally: &Tally, i
                         return;
                     }
                     let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003) + point as u64);
-                    // A third of the points lies around turns, which are few among the writes. The
-                    // control's lie where something has been acknowledged.
+                    // A third of the points lies around turns, and a third around opens: both are few among
+                    // the events. The control's lie where something has been acknowledged.
                     let at = match rng.random_range(0..3) {
                         0 if !is_control => turns[rng.random_range(0..turns.len())] + rng.random_range(0..3),
+                        1 if !is_control => opens[rng.random_range(0..opens.len())],
                         _ if is_control => rng.random_range(events.len() / 10..events.len()),
                         _ => rng.random_range(0..events.len()),
                     };
@@ -150,6 +152,13 @@ fn cut(root: &Path, events: &[Event], points: usize, seed: u64, tally: &Tally, i
             });
         }
     });
+}
+
+/// What happens shortly before and while a database is opened again: then sled writes a snapshot, and over
+/// what the one before needed.
+fn opens(events: &[Event]) -> Vec<usize> {
+    let starts = (0..events.len()).filter(|&i| matches!(events[i], Event::Start)).skip(1);
+    starts.flat_map(|start| start.saturating_sub(20)..start + 150).collect()
 }
 
 fn one_point(root: &Path, events: &[Event], chance: f64, rng: &mut StdRng, tally: &Tally, is_control: bool) {

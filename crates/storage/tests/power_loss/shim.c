@@ -177,6 +177,22 @@ ssize_t pwrite64(int fd, const void *bytes, size_t count, off_t offset) { return
 ssize_t writev(int fd, const struct iovec *parts, int count) { return do_write(fd, parts, count, -1); }
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) { return do_write(fd, parts, count, offset); }
 
+/* Whoever copies within the kernel must fall back on what is recorded. */
+ssize_t copy_file_range(int from, off_t *a, int to, off_t *b, size_t bytes, unsigned flags) {
+    char path[PATH_MAX];
+    if (trace < 0 || !path_of(to, path) || !is_inside(path))
+        return syscall(SYS_copy_file_range, from, a, to, b, bytes, flags);
+    errno = ENOSYS;
+    return -1;
+}
+ssize_t sendfile64(int to, int from, off_t *at, size_t bytes) {
+    char path[PATH_MAX];
+    if (trace < 0 || !path_of(to, path) || !is_inside(path)) return syscall(SYS_sendfile, to, from, at, bytes);
+    errno = ENOSYS;
+    return -1;
+}
+ssize_t sendfile(int to, int from, off_t *at, size_t bytes) { return sendfile64(to, from, at, bytes); }
+
 int ftruncate(int fd, off_t bytes) {
     char path[PATH_MAX];
     if (trace < 0 || !path_of(fd, path) || !is_inside(path)) return syscall(SYS_ftruncate, fd, bytes);
