@@ -14,7 +14,6 @@ mod ingest;
 mod key;
 mod list;
 mod log;
-pub mod mask;
 mod normalise;
 mod read;
 mod record;

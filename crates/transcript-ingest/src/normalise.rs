@@ -4,7 +4,7 @@ use domain::limits::{EVENT_NAME_BYTES_MAX, EVENT_TEXT_BYTES_MAX, NAME_BYTES_MAX,
 use domain::transcript::request::NewSession;
 use domain::transcript::{Agent, Body, Event, EventActor, Outcome, Session};
 
-use crate::mask::mask;
+use mask::mask;
 
 /// Masks every text of an event, cuts what is too long, and says how much was masked.
 pub fn event(event: &mut Event) -> u64 {

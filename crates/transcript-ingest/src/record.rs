@@ -8,8 +8,6 @@ use domain::{Error, Result, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::mask;
-
 /// Of every row here. A change of `Session` or `Event` that changes their bytes needs a new one, and
 /// a reader for the old.
 const VERSION: u8 = 1;

@@ -54,7 +54,7 @@ fn a_crate_imports_only_from_rows_below_its_own() {
 
 #[test]
 fn the_words_the_engine_and_the_dreamer_know_no_wire() {
-    for name in ["domain", "storage", "dreamer"] {
+    for name in ["domain", "mask", "storage", "dreamer"] {
         let manifest = read(&format!("crates/{name}/Cargo.toml"));
         let wire = ["tonic", "prost", "hyper", "tower"].iter().find(|w| manifest.lines().any(|l| l.starts_with(**w)));
         assert_eq!(wire, None, "crates/{name} must not know the wire");

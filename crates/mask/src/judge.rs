@@ -1,6 +1,6 @@
 //! Whether what has a secret's shape is one.
 
-use super::Match;
+use crate::Match;
 
 /// Values that stand for a secret and are none.
 const PLACEHOLDERS: [&str; 12] =
