@@ -6,6 +6,8 @@ SHELL := bash
 CARGO ?= cargo
 TOOLS := target/tools
 BUF := $(TOOLS)/node_modules/.bin/buf
+PYTHON ?= python3
+PYTHON_BIN := $(TOOLS)/python/bin
 
 .PHONY: help
 help: ## Print the targets
@@ -55,6 +57,25 @@ proto-lint: $(BUF) ## Lint and format-check the protos (Buf STANDARD)
 $(BUF):
 	mkdir -p $(TOOLS)
 	npm install --silent --no-fund --no-audit --prefix $(TOOLS) @bufbuild/buf@1.75.0
+
+# --- The Python SDK -------------------------------------------------------------------------------
+
+.PHONY: python
+python: $(PYTHON_BIN)/installed ## Generate the Python SDK's code and build its wheel into target/python
+	rm -rf target/python
+	$(PYTHON_BIN)/python sdk/python/generate.py
+	$(PYTHON_BIN)/python -m build --no-isolation --outdir target/python sdk/python
+
+.PHONY: python-test
+python-test: python ## Lint, type-check and test the Python SDK against a real cluster (REVERIE_BIN, else a build)
+	$(if $(REVERIE_BIN),,$(CARGO) build --quiet --bin reverie)
+	cd sdk/python && export PATH="$(CURDIR)/$(PYTHON_BIN):$$PATH"; \
+	ruff check && ruff format --check && mypy && pytest
+
+$(PYTHON_BIN)/installed: sdk/python/requirements-dev.txt
+	$(PYTHON) -m venv $(TOOLS)/python
+	$(PYTHON_BIN)/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 # --- Longer suites --------------------------------------------------------------------------------
 

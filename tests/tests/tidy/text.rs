@@ -4,7 +4,7 @@ use regex::Regex;
 
 use crate::{files, read, root};
 
-const TOP_LEVEL: [&str; 17] = [
+const TOP_LEVEL: [&str; 18] = [
     ".ci",
     ".gitignore",
     "ARCHITECTURE.md",
@@ -21,6 +21,7 @@ const TOP_LEVEL: [&str; 17] = [
     "docs",
     "proto",
     "rustfmt.toml",
+    "sdk",
     "tests",
 ];
 const BANNED_NAMES: [&str; 6] = ["utils", "util", "common", "helpers", "misc", "manager"];

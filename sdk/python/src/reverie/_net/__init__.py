@@ -1,0 +1,1 @@
+"""Where the asyncio and the blocking client differ: channels, waits, tasks."""

@@ -1,0 +1,1 @@
+"""What calls take and give. All of it is in `reverie` too."""
