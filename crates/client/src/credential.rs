@@ -29,12 +29,15 @@ impl Interceptor for Credential {
         if let Some(header) = &self.header {
             request.metadata_mut().insert("authorization", header.clone());
         }
-        let context = Span::current().context();
-        opentelemetry::global::get_text_map_propagator(|p| {
-            p.inject_context(&context, &mut Metadata(request.metadata_mut()))
-        });
+        join_trace(request.metadata_mut());
         Ok(request)
     }
+}
+
+/// Says which trace a call is part of.
+pub fn join_trace(metadata: &mut MetadataMap) {
+    let context = Span::current().context();
+    opentelemetry::global::get_text_map_propagator(|p| p.inject_context(&context, &mut Metadata(metadata)));
 }
 
 struct Metadata<'a>(&'a mut MetadataMap);

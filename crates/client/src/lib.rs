@@ -38,6 +38,7 @@ pub mod auth;
 mod channel;
 mod commit;
 mod credential;
+mod forward;
 pub mod pages;
 pub mod retry;
 mod watch;

@@ -4,16 +4,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::actor::{Actor, ActorFilter};
-use crate::commit::{ChangeKind, Outcome, Revision};
+use crate::commit::{ChangeKind, Outcome, Revision, Version};
 use crate::diff::{FileDiff, Stats};
-use crate::id::MemoryId;
+use crate::id::{MemoryId, RedactionId};
 use crate::memory::MemoryRef;
 use crate::page::Page;
 use crate::path::{MemoryPath, PathGlob, Prefix};
 use crate::store::Snapshot;
 
 /// From `start` up to, and without, `end`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct TimeRange {
     pub start: Option<Timestamp>,
     pub end: Option<Timestamp>,
@@ -38,14 +38,32 @@ pub struct Commits {
     pub page: Page,
 }
 
-/// Which versions of one memory a listing is about; newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Which versions a listing is about; newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Versions {
-    pub memory: MemoryRef,
-    pub kind: Option<ChangeKind>,
+    /// None for those of every memory.
+    pub memory: Option<MemoryRef>,
+    /// Empty for any.
+    pub kinds: Vec<ChangeKind>,
     pub actor: ActorFilter,
     pub time: TimeRange,
     pub page: Page,
+}
+
+/// A version, and what is known of the redaction that took its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    pub version: Version,
+    pub redaction: Option<VersionRedaction>,
+}
+
+/// Which redaction took a version's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRedaction {
+    pub id: RedactionId,
+    pub create_time: Timestamp,
+    /// Who asked for it.
+    pub actor: Actor,
 }
 
 /// How two snapshots are to be compared.

@@ -12,13 +12,17 @@ pub const STORE_MEMORIES_MAX: usize = 100_000;
 pub const HANDLE_BYTES_MAX: usize = 63;
 /// Bytes of a name.
 pub const NAME_BYTES_MAX: usize = 256;
+/// Characters of a store's name.
+pub const STORE_NAME_CHARS_MAX: usize = 255;
 /// Bytes of a description, of instructions, of a commit's message.
 pub const TEXT_BYTES_MAX: usize = 8_192;
-/// Metadata or label pairs on a store or session.
+/// Metadata pairs on a store, label pairs on a session.
 pub const METADATA_PAIRS_MAX: usize = 16;
-/// Bytes of a metadata or label key.
+/// Characters of a store's metadata key, and of a value.
+pub const METADATA_KEY_CHARS_MAX: usize = 64;
+pub const METADATA_VALUE_CHARS_MAX: usize = 512;
+/// Bytes of a session's label key, and of a value.
 pub const METADATA_KEY_BYTES_MAX: usize = 64;
-/// Bytes of a metadata or label value.
 pub const METADATA_VALUE_BYTES_MAX: usize = 512;
 /// Bytes of a request id.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -64,6 +68,8 @@ pub const ERASURE_BATCH_BYTES_MAX: usize = 2 << 20;
 pub const REDACTION_WAIT_S: u64 = 45;
 /// Contents that are remembered as erased, for readers that began before.
 pub const ERASED_REMEMBERED_MAX: u64 = 100_000;
+/// Redactions of a family among which that of a version is looked for, newest first.
+pub const REDACTIONS_LOOKED_AT_MAX: usize = 1_000;
 /// Bytes of the shortest line that counts as a quotation of a content.
 pub const QUOTED_LINE_BYTES_MIN: usize = 8;
 /// Problems that a check of a history lists.
@@ -209,6 +215,28 @@ pub const CONNECTION_STREAMS_MAX: u32 = 1_024;
 pub const REQUEST_DEADLINE_S: u64 = 60;
 /// Seconds that open requests get to finish when the process is told to stop.
 pub const DRAIN_S: u64 = 10;
+
+/// The REST facade's own limits, where the API that it speaks sets others than Reverie does.
+/// Bytes of a request's body: a memory's content, each byte of which JSON may write as six.
+pub const REST_BODY_BYTES_MAX: usize = 1 << 20;
+/// Items of one page; where the caller does not say; and with contents.
+pub const REST_PAGE_SIZE_MAX: usize = 100;
+pub const REST_PAGE_SIZE_DEFAULT: usize = 20;
+pub const REST_PAGE_SIZE_FULL_MAX: usize = 20;
+/// Characters of a store's description.
+pub const REST_DESCRIPTION_CHARS_MAX: usize = 1_024;
+/// Segments of one memory's path.
+pub const REST_PATH_SEGMENTS_MAX: usize = 20;
+/// Sessions of one dream, and characters of its instructions and of its model's name.
+pub const REST_DREAM_SESSIONS_MAX: usize = 100;
+pub const REST_DREAM_INSTRUCTIONS_CHARS_MAX: usize = 4_096;
+pub const REST_MODEL_CHARS_MAX: usize = 256;
+/// Times that a change of a memory is made anew because the memory changed meanwhile.
+pub const REST_REBASES_MAX: usize = 16;
+/// Contents that are read at once for one page.
+pub const REST_READS_MAX: usize = 8;
+/// Pages that are read for one page, of which nothing was to be shown.
+pub const REST_EMPTY_PAGES_MAX: usize = 16;
 
 /// Events of one append.
 pub const APPEND_EVENTS_MAX: usize = 1_000;

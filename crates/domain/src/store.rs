@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::commit::Revision;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
+use crate::history::TimeRange;
 use crate::id::StoreId;
 
 /// One store at one revision.
@@ -159,4 +160,8 @@ pub struct Filter {
     pub include_forks: bool,
     /// Pairs that a store must have, all of them.
     pub metadata: BTreeMap<String, String>,
+    /// The newest first, and not the oldest.
+    pub newest_first: bool,
+    /// When they were made.
+    pub time: TimeRange,
 }

@@ -136,7 +136,7 @@ impl MemoryStore {
         described(&open)
     }
 
-    /// The stores that `sees` holds for, oldest first.
+    /// The stores that `sees` holds for, in the order of their making.
     pub async fn list_stores(
         &self,
         permit: &Permit,
@@ -147,22 +147,25 @@ impl MemoryStore {
         let workspace = permit.workspace();
         let question = ("ListStores", filter);
         let size = page.size(limits::PAGE_SIZE_DEFAULT, limits::PAGE_SIZE_MAX);
+        let direction = if filter.newest_first { Direction::Descending } else { Direction::Ascending };
+        let beyond = |range: Range, key| if filter.newest_first { range.before(key) } else { range.after(key) };
         let mut range = Range::prefix(&key::stores(workspace));
         if let Some(last) = page_token::decode::<StoreId>(&question, &page.token)? {
-            range = range.after(key::store(workspace, last));
+            range = beyond(range, key::store(workspace, last));
         }
         let mut items: Vec<Store> = Vec::new();
         loop {
-            let rows = self.context().vault.scan(range.clone(), limits::LOG_SCAN_MAX, Direction::Ascending).await;
+            let rows = self.context().vault.scan(range.clone(), limits::LOG_SCAN_MAX, direction).await;
             let rows = rows.map_err(fault::of)?;
             let Some((last, _)) = rows.last() else { break };
-            range = range.after(last.clone());
+            range = beyond(range, last.clone());
             for (key, record) in &rows {
                 let id = key::store_of(key).ok_or_else(|| fault::damaged("a store's key"))?;
                 let row: StoreRow = record::decode(record.value())?;
                 let listed = row.delete_time.is_none()
                     && (filter.include_archived || row.archive_time.is_none())
-                    && (filter.include_forks || row.forked_from.is_none());
+                    && (filter.include_forks || row.forked_from.is_none())
+                    && filter.time.contains(row.create_time.into());
                 if !listed || !sees(id) {
                     continue;
                 }

@@ -21,6 +21,13 @@ impl Violations {
         }
     }
 
+    fn at_most_chars(&mut self, field: impl Into<String>, text: &str, most: usize) {
+        let chars = text.chars().count();
+        if chars > most {
+            self.add(field, format!("has {chars} characters, at most {most} are allowed"));
+        }
+    }
+
     fn count(&mut self, field: &str, count: usize, most: usize) {
         if count > most {
             self.add(field, format!("has {count} entries, at most {most} are allowed"));
@@ -99,7 +106,7 @@ pub fn new_store(new: &NewStore, request_id: &str) -> Result<()> {
 
 pub fn new_fork(new: &NewFork, request_id: &str) -> Result<()> {
     let mut violations = Violations::default();
-    violations.at_most("name", new.name.len(), limits::NAME_BYTES_MAX);
+    violations.at_most_chars("name", &new.name, limits::STORE_NAME_CHARS_MAX);
     words(&mut violations, "", request_id);
     violations.finish()
 }
@@ -132,14 +139,14 @@ fn words(violations: &mut Violations, message: &str, request_id: &str) {
 }
 
 fn named(violations: &mut Violations, name: &str, description: &str, metadata: &BTreeMap<String, String>) {
-    violations.at_most("name", name.len(), limits::NAME_BYTES_MAX);
+    violations.at_most_chars("name", name, limits::STORE_NAME_CHARS_MAX);
     violations.at_most("description", description.len(), limits::TEXT_BYTES_MAX);
     violations.count("metadata", metadata.len(), limits::METADATA_PAIRS_MAX);
     for (key, value) in metadata {
         if key.is_empty() {
             violations.add("metadata", "must have no empty key");
         }
-        violations.at_most("metadata", key.len(), limits::METADATA_KEY_BYTES_MAX);
-        violations.at_most(format!("metadata[{key}]"), value.len(), limits::METADATA_VALUE_BYTES_MAX);
+        violations.at_most_chars("metadata", key, limits::METADATA_KEY_CHARS_MAX);
+        violations.at_most_chars(format!("metadata[{key}]"), value, limits::METADATA_VALUE_CHARS_MAX);
     }
 }

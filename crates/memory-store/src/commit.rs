@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::commit::{ChangeKind, Commit, Precondition, Revision, Step};
+use domain::commit::{ChangeKind, Commit, Operation, Precondition, Revision, Step};
 use domain::error::Result;
 use domain::id::{MemoryId, StoreId};
 use domain::store::Snapshot;
@@ -59,6 +59,15 @@ pub enum Plan {
         /// The head that the caller insists on.
         expected_revision: Option<Revision>,
     },
+}
+
+impl Plan {
+    fn only_deletes(&self) -> bool {
+        match self {
+            Plan::Steps { steps, .. } => steps.iter().all(|s| matches!(s.step.operation, Operation::Delete { .. })),
+            Plan::Edits { .. } => false,
+        }
+    }
 }
 
 pub struct PlannedStep {
@@ -154,7 +163,7 @@ pub async fn judge(
         return Ok(Verdict::Replay(found?));
     }
     if !proposal.redaction {
-        check_state(pending)?;
+        check_state(pending, &proposal.plan)?;
     }
     let now = context.clock.now().max(pending.row.update_time.into());
     let revision = pending.row.head + 1;
@@ -185,11 +194,12 @@ pub async fn judge(
     Ok(Verdict::Ready(ready(context, pending, proposal, finished, now)?))
 }
 
-fn check_state(pending: &Pending) -> Result<()> {
+/// Nothing comes into an archived store, but things go: it may have to be emptied.
+fn check_state(pending: &Pending, plan: &Plan) -> Result<()> {
     if pending.row.delete_time.is_some() {
         return Err(Error::not_found(format_args!("store {}", pending.store)));
     }
-    if pending.row.archive_time.is_some() {
+    if pending.row.archive_time.is_some() && !plan.only_deletes() {
         let message = format!("store {} is archived: unarchive it to write to it", pending.store);
         return Err(Error::new(Kind::Precondition, "STORE_ARCHIVED", message));
     }
@@ -299,7 +309,7 @@ fn holds(precondition: &Precondition, entry: Option<&Entry>) -> bool {
 fn already_equal(step: &PlannedStep, entry: Option<&Entry>) -> bool {
     match (&step.step.operation, &step.text, entry) {
         (_, Some(text), Some(entry)) => entry.content == text.name,
-        (domain::commit::Operation::Delete { .. }, None, None) => true,
+        (Operation::Delete { .. }, None, None) => true,
         _ => false,
     }
 }

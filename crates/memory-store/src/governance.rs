@@ -4,7 +4,7 @@
 //! `redact` is a job that survives crashes: `select` finds what it is about, `family` keeps writers from
 //! naming it again, `erase` takes it out of every row that has it and has the keys destroyed, `receipt`
 //! tells. `retain` and `purge` erase in the same way what a store's retention, or its deletion, has
-//! ended; `housekeep` runs them. `verify` checks the chain, `audit` keeps what was done and refused.
+//! ended; `housekeep` runs them. `told` is what versions say of a redaction. `verify` checks the chain, `audit` keeps what was done and refused.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -24,6 +24,7 @@ mod redact;
 mod retain;
 mod scrub;
 mod select;
+mod told;
 mod verify;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use domain::access::StorePermit;
 use domain::commit::{Commit, Revision, Version};
 use domain::error::Result;
-use domain::history::{Commits, Versions};
+use domain::history::{Commits, Recorded, Versions};
 use domain::id::{MemoryId, VersionId};
 use domain::memory::MemoryRef;
 use domain::page::Paged;
@@ -12,7 +12,11 @@ use domain::{Error, MemoryPath, limits};
 
 use crate::governance::family::{is_erased, why};
 use crate::lineage::Lineage;
+use crate::stores::OpenStore;
 use crate::{MemoryStore, index, page_token, visible};
+
+#[cfg(test)]
+mod tests;
 
 impl MemoryStore {
     /// A page of commits. A page that looked at limits::LOG_PAGE_SCAN_MAX commits ends early, with a
@@ -58,21 +62,33 @@ impl MemoryStore {
         visible::commit(&commit, permit, None).ok_or_else(absent)
     }
 
-    /// A page of the versions of one memory: by its id, or of the memory that is at a path at the
-    /// head, or that was there last.
-    pub async fn list_versions(&self, permit: &StorePermit, versions: &Versions) -> Result<Paged<Version>> {
-        let time = (versions.time.start.map(|t| t.as_nanosecond()), versions.time.end.map(|t| t.as_nanosecond()));
-        let a = &versions.actor;
-        let actor = (&a.principal, &a.session, &a.agent, &a.dream);
-        let named = match &versions.memory {
+    /// A page of the versions of one memory, by its id, or of the memory that is at a path at the head,
+    /// or that was there last; or of those of all memories.
+    pub async fn list_versions(&self, permit: &StorePermit, versions: &Versions) -> Result<Paged<Recorded>> {
+        let open = self.stores().open(permit.workspace(), permit.store()).await?;
+        let page = match &versions.memory {
+            Some(memory) => self.versions_of(permit, &open, memory, versions).await?,
+            None => self.versions_of_all(permit, &open, versions).await?,
+        };
+        let items = self.with_redactions(&open, page.items).await?;
+        Ok(Paged { items, next_page_token: page.next_page_token })
+    }
+
+    async fn versions_of(
+        &self,
+        permit: &StorePermit,
+        open: &OpenStore,
+        memory: &MemoryRef,
+        versions: &Versions,
+    ) -> Result<Paged<Version>> {
+        let named = match memory {
             MemoryRef::Path(path) => path.to_string(),
             MemoryRef::Id(id) => id.to_string(),
         };
-        let question = (permit.store(), named, versions.kind, actor, time);
-        let open = self.stores().open(permit.workspace(), permit.store()).await?;
+        let question = (permit.store(), named, &versions.kinds, &versions.actor, versions.time);
         let head = open.head();
         let place: Option<(MemoryId, Revision)> = page_token::decode(&question, &versions.page.token)?;
-        let (memory, from) = match (place, &versions.memory) {
+        let (memory, from) = match (place, memory) {
             (Some(place), _) => place,
             (None, MemoryRef::Id(id)) => (*id, head.revision()),
             (None, MemoryRef::Path(path)) => {
@@ -97,11 +113,7 @@ impl MemoryStore {
                 next = touch.revision - 1;
                 let commit = self.context().log.commit(&open.lineage, touch.revision).await?;
                 let found = commit.versions.get(touch.index).and_then(|v| visible::version(v, permit));
-                items.extend(found.filter(|v| {
-                    versions.kind.is_none_or(|kind| kind == v.kind)
-                        && versions.actor.matches(&v.actor)
-                        && versions.time.contains(v.time)
-                }));
+                items.extend(found.filter(|v| is_asked(versions, v)));
             }
             if last_page {
                 next = 0;
@@ -114,8 +126,41 @@ impl MemoryStore {
         Ok(Paged { items, next_page_token })
     }
 
+    /// Those of one commit in the reverse of their path order: the last comes first. As many commits are
+    /// looked at as by `list_commits`.
+    async fn versions_of_all(
+        &self,
+        permit: &StorePermit,
+        open: &OpenStore,
+        versions: &Versions,
+    ) -> Result<Paged<Version>> {
+        let question = ("all", permit.store(), &versions.kinds, &versions.actor, versions.time);
+        // A commit, and how many of its versions were passed.
+        let place: Option<(Revision, u64)> = page_token::decode(&question, &versions.page.token)?;
+        let size = versions.page.size(limits::PAGE_SIZE_DEFAULT, limits::PAGE_SIZE_MAX);
+        let (mut items, mut looked_at) = (Vec::new(), 0);
+        let mut next = place.unwrap_or((open.head().revision(), 0));
+        'pages: while next.0 > 0 && looked_at < limits::LOG_PAGE_SCAN_MAX {
+            let after = next.0.saturating_sub(limits::LOG_SCAN_MAX as u64);
+            for commit in self.context().log.commits(&open.lineage, after, next.0).await?.iter().rev() {
+                looked_at += 1;
+                let passed = if commit.revision == next.0 { next.1 } else { 0 };
+                for (version, at) in commit.versions.iter().rev().zip(0..).skip(passed as usize) {
+                    if items.len() == size {
+                        next = (commit.revision, at);
+                        break 'pages;
+                    }
+                    items.extend(visible::version(version, permit).filter(|v| is_asked(versions, v)));
+                }
+                next = (commit.revision - 1, 0);
+            }
+        }
+        let next_page_token = if next.0 > 0 { page_token::encode(&question, &next)? } else { String::new() };
+        Ok(Paged { items, next_page_token })
+    }
+
     /// A version with its content, which is empty for a deletion and where it is erased.
-    pub async fn version(&self, permit: &StorePermit, id: VersionId) -> Result<(Version, String)> {
+    pub async fn version(&self, permit: &StorePermit, id: VersionId) -> Result<(Recorded, String)> {
         let open = self.stores().open(permit.workspace(), permit.store()).await?;
         let absent = || Error::not_found(format_args!("version {id}"));
         let revision = index::revision_of(id);
@@ -136,7 +181,8 @@ impl MemoryStore {
             },
             None => String::new(),
         };
-        Ok((version, content))
+        let recorded = self.with_redactions(&open, vec![version]).await?.pop().ok_or_else(absent)?;
+        Ok((recorded, content))
     }
 
     /// The memory that was at a path last.
@@ -155,6 +201,12 @@ impl MemoryStore {
         }
         Err(Error::not_found(format_args!("memory {path}")))
     }
+}
+
+fn is_asked(versions: &Versions, version: &Version) -> bool {
+    (versions.kinds.is_empty() || versions.kinds.contains(&version.kind))
+        && versions.actor.matches(&version.actor)
+        && versions.time.contains(version.time)
 }
 
 /// Whether a listing is about a commit, of which only what the reader may see is left.

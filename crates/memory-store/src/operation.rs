@@ -212,14 +212,23 @@ impl Applying<'_> {
         match index::blocker(self.draft.map(), path) {
             Some(blocker) => {
                 let message = format!("{path} and {blocker} exclude each other: one would be a directory");
-                Err(self.refused(Kind::Exists, "PATH_CONFLICT", field, message))
+                Err(self.blocked("PATH_CONFLICT", field, message, blocker))
             }
             None => Ok(()),
         }
     }
 
     fn exists(&self, field: &str, path: &MemoryPath) -> Error {
-        self.refused(Kind::Exists, "ALREADY_EXISTS", field, format!("there is a memory at {path} already"))
+        self.blocked("ALREADY_EXISTS", field, format!("there is a memory at {path} already"), path.as_str())
+    }
+
+    /// The memory in the way is named also for programs.
+    fn blocked(&self, reason: &'static str, field: &str, description: String, blocker: &str) -> Error {
+        let error = self.refused(Kind::Exists, reason, field, description);
+        let memory = self.draft.map().get::<str>(blocker).map(|entry| ("conflicting_memory", entry.memory.to_string()));
+        let metadata = [("conflicting_path", blocker.to_owned())].into_iter().chain(memory).collect();
+        let details = Details { metadata, ..error.details().clone() };
+        error.with_details(details)
     }
 
     fn absent(&self, field: &str, path: &MemoryPath, more: &str) -> Error {

@@ -52,6 +52,23 @@ pub const fn http_status(kind: Kind) -> u16 {
     }
 }
 
+/// What an HTTP status says to those who count gRPC codes.
+pub const fn code_of_http(status: u16) -> Code {
+    match status {
+        100..400 => Code::Ok,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::NotFound,
+        409 => Code::Aborted,
+        429 => Code::ResourceExhausted,
+        499 => Code::Cancelled,
+        400..500 => Code::InvalidArgument,
+        503 => Code::Unavailable,
+        504 => Code::DeadlineExceeded,
+        _ => Code::Internal,
+    }
+}
+
 /// The kind of a gRPC code; codes that Reverie does not send are defects of whoever sent them.
 pub const fn kind(code: Code) -> Kind {
     match code {
@@ -121,12 +138,13 @@ pub fn from_status(status: &Status) -> Error {
 }
 
 /// Reasons that code may match on. Others read as their kind's.
-const REASONS: [&str; 22] = [
+const REASONS: [&str; 23] = [
     "INVALID_FIELD",
     "NOT_FOUND",
     "ACCESS_DENIED",
     "UNAUTHENTICATED",
     "ALREADY_EXISTS",
+    "PATH_CONFLICT",
     "COMMIT_CONFLICT",
     "MERGE_CONFLICT",
     "REQUEST_ID_REUSED",
@@ -147,7 +165,7 @@ const REASONS: [&str; 22] = [
 ];
 
 /// Keys of ErrorInfo.metadata that code may read.
-const KEYS: [&str; 3] = ["expected_seq", "last_seq", "dream"];
+const KEYS: [&str; 5] = ["expected_seq", "last_seq", "dream", "conflicting_path", "conflicting_memory"];
 
 fn known_reason(reason: &str) -> Option<&'static str> {
     REASONS.into_iter().find(|r| *r == reason)

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 mod deadline;
 mod drain;
+pub mod front;
 mod layer;
 pub mod memory;
 mod overload;

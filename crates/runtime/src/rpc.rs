@@ -3,8 +3,15 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+
+/// Whether a request or an answer is one of gRPC or grpc-web.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
 
 /// Infrastructure that answers anybody: health and reflection.
 pub fn is_public(path: &str) -> bool {

@@ -14,13 +14,13 @@ use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tonic_web::GrpcWebLayer;
 use tower::ServiceBuilder;
 
 use crate::auth::Authenticate;
 use crate::clock::SystemClock;
 use crate::deadline::Deadline;
 use crate::drain::Drain;
+use crate::front::{Front, Plain};
 use crate::layer::AroundLayer;
 use crate::overload::Overload;
 use crate::panic::CatchPanic;
@@ -50,6 +50,7 @@ pub struct Server {
     authenticator: Arc<dyn Authenticator>,
     shutdown: CancellationToken,
     requests_max: usize,
+    plain: Option<Plain>,
 }
 
 impl fmt::Debug for Server {
@@ -68,13 +69,20 @@ impl Server {
         shutdown: CancellationToken,
     ) -> Server {
         let services = services.into_iter().map(Into::into).collect();
-        Server { role, routes, services, authenticator, shutdown, requests_max: limits::REQUESTS_MAX }
+        Server { role, routes, services, authenticator, shutdown, requests_max: limits::REQUESTS_MAX, plain: None }
     }
 
     /// Open requests beyond which it refuses; `limits::REQUESTS_MAX` where nothing is said.
     #[must_use]
     pub fn requests_max(mut self, requests_max: usize) -> Server {
         self.requests_max = requests_max;
+        self
+    }
+
+    /// Says that some of the routes speak plain HTTP.
+    #[must_use]
+    pub fn plain(mut self, plain: Plain) -> Server {
+        self.plain = Some(plain);
         self
     }
 
@@ -87,7 +95,7 @@ impl Server {
 
         let drain = Drain { announced: CancellationToken::new(), last_call: CancellationToken::new() };
         let layers = ServiceBuilder::new()
-            .layer(GrpcWebLayer::new())
+            .layer(Front(self.plain.clone()))
             .layer(AroundLayer(Trace { role: self.role }))
             .layer(AroundLayer(CatchPanic))
             .layer(AroundLayer(drain.clone()))
@@ -103,7 +111,7 @@ impl Server {
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .max_concurrent_streams(limits::CONNECTION_STREAMS_MAX)
-            .accept_http1(true) // grpc-web
+            .accept_http1(true) // grpc-web, and what is plain
             .layer(layers)
             .add_routes(self.routes.clone())
             .add_service(health_service)

@@ -17,6 +17,12 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use crate::layer::{Around, AroundBody, Next, run, wrap};
 use crate::rpc;
 
+/// Names the request's span by its route, for example `GET /v1/dreams/{dream_id}`, and notes by which id the
+/// caller knows the request.
+pub fn route(route: &str, request_id: &str) {
+    Span::current().record("otel.name", route).record("request_id", request_id);
+}
+
 /// Notes on the request's span which store it is about.
 pub fn store(store: impl std::fmt::Display) {
     Span::current().record("store", field::display(store));
@@ -32,13 +38,16 @@ impl Around for Trace {
         if rpc::is_public(request.uri().path()) {
             return run(next, request).await;
         }
+        let is_grpc = rpc::is_grpc(request.headers());
         let path = request.uri().path().trim_start_matches('/').to_owned();
         let span = tracing::info_span!(
             "rpc",
-            otel.name = path,
+            // A plain path may hold anything: its handler names the route.
+            otel.name = if is_grpc { path.as_str() } else { request.method().as_str() },
             otel.kind = "server",
             otel.status_code = field::Empty,
-            rpc.system = "grpc",
+            rpc.system = if is_grpc { "grpc" } else { "http" },
+            request_id = field::Empty,
             role = self.role,
             workspace = field::Empty,
             subject = field::Empty,
@@ -50,7 +59,7 @@ impl Around for Trace {
         let _ = span.set_parent(parent);
         let started = Instant::now();
         let response = run(next, request).instrument(span.clone()).await;
-        let code = code(response.headers());
+        let code = code(response.headers()).or_else(|| plain_code(&response));
         response.map(|body| wrap(body, Answer { span, path, started, code }))
     }
 }
@@ -95,6 +104,11 @@ impl Drop for Answer {
 fn code(headers: &HeaderMap) -> Option<Code> {
     let status = headers.get("grpc-status")?.to_str().ok()?.parse::<i32>().ok()?;
     Some(Code::from(status))
+}
+
+/// None for an answer of gRPC: its trailers tell.
+fn plain_code(response: &Response<Body>) -> Option<Code> {
+    (!rpc::is_grpc(response.headers())).then(|| proto::error::code_of_http(response.status().as_u16()))
 }
 
 /// Conflicts, refusals and bad requests are answers: only what a person must look at is an error.

@@ -147,6 +147,12 @@ impl Range {
     pub fn after(self, key: Key) -> Range {
         Range { start: Bound::Excluded(key), end: self.end }
     }
+
+    /// The part of the range that lies before `key`: the next page of a descending scan.
+    #[must_use]
+    pub fn before(self, key: Key) -> Range {
+        Range { start: self.start, end: Bound::Excluded(key) }
+    }
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

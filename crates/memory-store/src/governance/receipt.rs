@@ -91,7 +91,7 @@ impl MemoryStore {
         Ok((versions, commits))
     }
 
-    async fn redaction_row(&self, id: RedactionId) -> Result<Option<RedactionRow>> {
+    pub(super) async fn redaction_row(&self, id: RedactionId) -> Result<Option<RedactionRow>> {
         let found = self.context().vault.get(&key::redaction(id)).await.map_err(fault::of)?;
         found.map(|row| record::decode(row.value())).transpose()
     }

@@ -74,7 +74,7 @@ impl StoreService for StoreRpc {
             .audited(self.0.refusals(), &principal, Action::StoreRead, None)
             .map_err(refuse)?;
         let request = request.into_inner();
-        let filter = store::to_filter(&request);
+        let filter = store::to_filter(&request).map_err(refuse)?;
         let page = page::to_page(request.page_size, request.page_token).map_err(refuse)?;
         let sees = |id: StoreId| principal.sees_store(id);
         let listed = self.0.list_stores(&permit, sees, &filter, &page).await.map_err(refuse)?;

@@ -14,7 +14,7 @@ use domain::store::StoreRef;
 use domain::{Error, MemoryPath, Result, limits};
 
 use crate::convert::store_ref::{to_snapshot_ref, to_store_ref};
-use crate::convert::version::to_change_kind;
+use crate::convert::version::{to_change_kind, to_change_kinds};
 use crate::convert::violations::Violations;
 use crate::convert::{page, text, time};
 use crate::memory as pb;
@@ -55,16 +55,18 @@ pub fn to_list_versions(request: pb::ListVersionsRequest) -> Result<(StoreRef, V
     let mut violations = Violations::default();
     let store = violations.take(to_store_ref("store", &request.store));
     let memory = violations.take(match request.memory {
-        Some(Memory::Path(path)) => to_path("path", &path).map(MemoryRef::Path),
-        Some(Memory::MemoryId(id)) => id.parse().map(MemoryRef::Id).map_err(|e: Error| e.within("memory_id")),
-        None => Err(Error::invalid("memory", "set one of path, memory_id")),
+        Some(Memory::Path(path)) => to_path("path", &path).map(|path| Some(MemoryRef::Path(path))),
+        Some(Memory::MemoryId(id)) => {
+            id.parse().map(|id| Some(MemoryRef::Id(id))).map_err(|e: Error| e.within("memory_id"))
+        }
+        None => Ok(None),
     });
-    let kind = violations.take(to_change_kind("kind", request.kind));
+    let kinds = violations.take(to_change_kinds("kinds", &request.kinds));
     let actor = violations.take(to_actor_filter("actor", request.actor));
     let time = violations.take(to_time_range(request.start_time, request.end_time));
     let page = violations.take(page::to_page(request.page_size, request.page_token));
     let versions = (|| {
-        let versions = Versions { memory: memory?, kind: kind?, actor: actor?, time: time?, page: page? };
+        let versions = Versions { memory: memory?, kinds: kinds?, actor: actor?, time: time?, page: page? };
         Some((store?, versions))
     })();
     violations.finish(versions)

@@ -5,6 +5,7 @@ use domain::limits::RETENTION_DAYS_MAX;
 use domain::store::{Change, Filter, NewFork, NewStore, Retention, Store};
 use domain::{Error, Result};
 
+use crate::convert::history::to_time_range;
 use crate::convert::time::from_time;
 use crate::convert::violations::Violations;
 use crate::memory as pb;
@@ -45,12 +46,14 @@ pub fn to_new_fork(r: &pb::ForkStoreRequest) -> Result<NewFork> {
     Ok(NewFork { revision: r.revision, handle: to_optional_handle(&r.handle)?, name: r.name.clone() })
 }
 
-pub fn to_filter(r: &pb::ListStoresRequest) -> Filter {
-    Filter {
+pub fn to_filter(r: &pb::ListStoresRequest) -> Result<Filter> {
+    Ok(Filter {
         include_archived: r.include_archived,
         include_forks: r.include_forks,
         metadata: r.metadata.clone().into_iter().collect(),
-    }
+        newest_first: r.newest_first,
+        time: to_time_range(r.start_time, r.end_time)?,
+    })
 }
 
 /// The fields that the mask names. Naming none, or one that cannot be changed, is refused.

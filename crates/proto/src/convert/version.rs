@@ -1,6 +1,7 @@
 //! Versions and commits: proto/reverie/memory/v1/commit.proto.
 
 use domain::commit::{ChangeKind, Commit, Erased, Origin, Version};
+use domain::history::Recorded;
 use domain::limits::{ORIGIN_SOURCE_BYTES_MAX, ORIGINS_MAX};
 use domain::{Error, Result, Timestamp};
 
@@ -29,6 +30,15 @@ pub fn to_change_kind(field: &str, kind: i32) -> Result<Option<ChangeKind>> {
         Ok(pb::ChangeKind::Renamed) => Ok(Some(ChangeKind::Renamed)),
         Err(_) => Err(Error::invalid(field, format!("{kind} is not a kind of change"))),
     }
+}
+
+/// Each must be one.
+pub fn to_change_kinds(field: &str, kinds: &[i32]) -> Result<Vec<ChangeKind>> {
+    let kind = |(i, kind): (usize, &i32)| {
+        let field = format!("{field}[{i}]");
+        to_change_kind(&field, *kind)?.ok_or_else(|| Error::invalid(field, "must be a kind of change"))
+    };
+    kinds.iter().enumerate().map(kind).collect()
 }
 
 impl From<Origin> for pb::Origin {
@@ -85,7 +95,19 @@ impl From<Version> for pb::Version {
             origins: v.origins.into_iter().map(Into::into).collect(),
             redacted: v.erased == Some(Erased::Redacted),
             expired: v.erased == Some(Erased::Expired),
+            redaction: None,
         }
+    }
+}
+
+impl From<Recorded> for pb::Version {
+    fn from(r: Recorded) -> pb::Version {
+        let redaction = r.redaction.map(|r| pb::VersionRedaction {
+            id: r.id.to_string(),
+            create_time: Some(time::from_time(r.create_time)),
+            actor: Some(r.actor.into()),
+        });
+        pb::Version { redaction, ..r.version.into() }
     }
 }
 

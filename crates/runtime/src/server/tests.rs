@@ -293,3 +293,53 @@ async fn a_browser_is_answered_in_its_own_protocol_when_it_is_let_in_and_when_no
     assert!(refused.contains("application/grpc-web+proto"), "{refused}");
     assert!(refused.contains(&format!("grpc-status: {unauthenticated}")), "{refused}");
 }
+
+/// A server with a plain route beside the gRPC ones.
+async fn start_plain() -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let routes = Routes::new(MemoryServiceServer::new(Obedient { shutdown: shutdown.clone() }));
+    let hello = tower::service_fn(async |request: http::Request<_>| {
+        if request.uri().query() == Some("panic") {
+            panic!("as asked");
+        }
+        let caller = request.extensions().get::<Principal>().map(|p| p.subject.clone()).unwrap_or_default();
+        let answer = http::Response::builder().header("x-caller", caller).body("hello".to_owned()).unwrap();
+        Ok::<_, std::convert::Infallible>(answer)
+    });
+    let routes = Routes::from(routes.into_axum_router().route_service("/v1/hello", hello));
+    let refuse = Arc::new(|error: Error| {
+        let status = proto::error::http_status(error.kind());
+        http::Response::builder().status(status).header("x-reason", error.reason()).body(Default::default()).unwrap()
+    });
+    let server = Server::new("test", routes, [SERVICE], Arc::new(Doorman), shutdown.clone());
+    let server = server.plain(crate::front::Plain { prefix: "/v1/", refuse });
+    let server = task::spawn("server", server.run(listener));
+    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+    Running { address, channel, shutdown, server }
+}
+
+async fn plain(address: std::net::SocketAddr, path: &str, token: &str) -> String {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nx-api-key: {token}\r\n\r\n");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn plain_http_passes_the_same_layers_and_is_refused_in_its_own_words() {
+    let running = start_plain().await;
+    let welcome = plain(running.address, "/v1/hello", "ana").await;
+    assert!(welcome.starts_with("HTTP/1.1 200") && welcome.ends_with("hello"), "{welcome}");
+    assert!(welcome.contains("x-caller: Ana"), "{welcome}");
+    let refused = plain(running.address, "/v1/hello", "nobody").await;
+    assert!(refused.starts_with("HTTP/1.1 401") && refused.contains("x-reason: UNAUTHENTICATED"), "{refused}");
+    assert!(!refused.contains("grpc"), "{refused}");
+    let defect = plain(running.address, "/v1/hello?panic", "ana").await;
+    assert!(defect.starts_with("HTTP/1.1 500") && defect.contains("x-reason: INTERNAL"), "{defect}");
+    assert!(!defect.contains("as asked"), "{defect}");
+    running.read("ana", "").await.expect("gRPC is served beside it");
+}

@@ -50,7 +50,10 @@ async fn a_path_goes_out_of_heads_old_revisions_forks_and_every_row_and_no_copy_
     assert!(done.finish_time.is_some() && done.key_epoch > 1);
     // In each head first the path, then the copy, which shares a content with it.
     assert_eq!((done.counts.stores, done.counts.contents, done.commits.len()), (2, 3, 4));
-    assert!(done.versions.iter().any(|v| v.version == session[0].id), "who shares the content is on the receipt");
+    assert!(
+        done.versions.iter().any(|v| v.version == session[0].version.id),
+        "who shares the content is on the receipt"
+    );
 
     let words_left = world.rows_with(&words).await;
     assert_eq!(words_left, Vec::<bytes::Bytes>::new(), "{words_left:?}");
@@ -74,13 +77,7 @@ async fn a_path_goes_out_of_heads_old_revisions_forks_and_every_row_and_no_copy_
 }
 
 fn versions(path: &str) -> Versions {
-    Versions {
-        memory: MemoryRef::Path(path.parse().unwrap()),
-        kind: None,
-        actor: ActorFilter::default(),
-        time: domain::history::TimeRange::default(),
-        page: Page::default(),
-    }
+    Versions { memory: Some(MemoryRef::Path(path.parse().unwrap())), ..Versions::default() }
 }
 
 #[tokio::test]
@@ -115,9 +112,21 @@ async fn what_is_asked_of_a_redacted_past_is_answered_with_its_mark() {
     let old = world.commit(write("/a.md", SECRET)).await;
     world.commit(write("/a.md", "first\nlast\n")).await;
     let version = world.service.list_versions(&world.permit(), &versions("/a.md")).await.unwrap().items[1].clone();
-    world.redact(Selector::Versions(vec![version.id])).await;
+    assert_eq!(version.redaction, None);
+    let version = version.version;
+    let done = world.redact(Selector::Versions(vec![version.id])).await;
 
     let (shown, content) = world.service.version(&world.permit(), version.id).await.unwrap();
+    let redaction = shown.redaction.unwrap();
+    assert_eq!(
+        (Some(redaction.id), redaction.create_time, redaction.actor),
+        (done.id, done.create_time, done.actor),
+        "a redacted version says by whom and when"
+    );
+    let every = world.service.list_versions(&world.permit(), &Versions::default()).await.unwrap().items;
+    let marks: Vec<bool> = every.iter().map(|r| r.redaction.is_some()).collect();
+    assert_eq!(marks, [false, true, false]);
+    let shown = shown.version;
     assert_eq!(
         (shown.erased, shown.sha256, shown.size_bytes, content.as_str()),
         (Some(Erased::Redacted), None, 30, "")

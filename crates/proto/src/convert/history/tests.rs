@@ -24,7 +24,7 @@ fn every_wrong_field_is_named() {
     let named = ["store", "path", "memory_id", "actor.agent", "start_time", "page_size"];
     assert_eq!(fields(to_list_commits(negative)), named);
     assert_eq!(fields(to_get_commit(pb::GetCommitRequest::default())), ["store", "revision"]);
-    assert_eq!(fields(to_list_versions(pb::ListVersionsRequest::default())), ["store", "memory"]);
+    assert_eq!(fields(to_list_versions(pb::ListVersionsRequest::default())), ["store"]);
     assert_eq!(fields(to_get_version(pb::GetVersionRequest::default())), ["store", "version_id"]);
     let diff = pb::DiffRequest {
         base: Some(pb::StoreSnapshot::default()),
