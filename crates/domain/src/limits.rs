@@ -252,6 +252,10 @@ pub const SESSION_BYTES_MAX: u64 = 64 << 20;
 pub const IMPORT_BYTES_MAX: usize = 256 << 20;
 /// Sessions of one imported file: what lies beyond is a problem of the answer.
 pub const IMPORT_SESSIONS_MAX: usize = 50_000;
+/// Fields of one JSON object of an imported file, where its reader looks into it.
+pub const IMPORT_FIELDS_MAX: usize = 10_000;
+/// Levels to which readers follow what an imported file nests: sub-agents' runs, attributes' values.
+pub const IMPORT_DEPTH_MAX: usize = 32;
 /// Imported files that one process holds in memory at once.
 pub const IMPORTS_RUNNING_MAX: usize = 4;
 /// Seconds for which an import may wait for its next chunk.

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::formats;
 use crate::ingest::{TranscriptIngest, off_executor};
-use prepare::Prepared;
+use prepare::{Found, Prepared};
 
 /// Sessions that wait between the reader and the storage.
 const READ_AHEAD: usize = 4;
@@ -76,11 +76,15 @@ impl TranscriptIngest {
         let mut pending: Vec<Prepared> = Vec::new();
         let mut pending_bytes = 0;
         let commit_bytes_max = self.0.bounds.import_commit_bytes;
-        while let Some(prepared) = receiver.recv().await {
-            let prepared = match prepared {
-                Ok(prepared) => prepared,
-                Err(problem) => {
+        while let Some(found) = receiver.recv().await {
+            let prepared = match found {
+                Found::Session(prepared) => *prepared,
+                Found::Problem(problem) => {
                     add_problem(&mut report, problem);
+                    continue;
+                }
+                Found::MoreProblems(count) => {
+                    report.more_problems += count;
                     continue;
                 }
             };

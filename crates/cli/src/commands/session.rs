@@ -79,6 +79,7 @@ pub enum Format {
     ClaudeCode,
     OpenaiChat,
     TauBench,
+    OtelGenai,
 }
 
 impl From<Format> for pb::TranscriptFormat {
@@ -88,6 +89,7 @@ impl From<Format> for pb::TranscriptFormat {
             Format::ClaudeCode => pb::TranscriptFormat::ClaudeCode,
             Format::OpenaiChat => pb::TranscriptFormat::OpenaiChat,
             Format::TauBench => pb::TranscriptFormat::TauBench,
+            Format::OtelGenai => pb::TranscriptFormat::OtelGenai,
         }
     }
 }

@@ -111,10 +111,11 @@ pub enum Format {
     ClaudeCode,
     OpenaiChat,
     TauBench,
+    OtelGenai,
 }
 
 impl Format {
-    pub const ALL: [Format; 3] = [Format::ClaudeCode, Format::OpenaiChat, Format::TauBench];
+    pub const ALL: [Format; 4] = [Format::ClaudeCode, Format::OpenaiChat, Format::TauBench, Format::OtelGenai];
 
     /// As sessions name it, for example claude_code.
     pub const fn as_str(self) -> &'static str {
@@ -122,6 +123,7 @@ impl Format {
             Format::ClaudeCode => "claude_code",
             Format::OpenaiChat => "openai_chat",
             Format::TauBench => "tau_bench",
+            Format::OtelGenai => "otel_genai",
         }
     }
 }

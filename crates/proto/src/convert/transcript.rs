@@ -123,6 +123,7 @@ pub fn to_format(field: &str, format: i32) -> Result<Option<Format>> {
         Ok(pb::TranscriptFormat::ClaudeCode) => Ok(Some(Format::ClaudeCode)),
         Ok(pb::TranscriptFormat::OpenaiChat) => Ok(Some(Format::OpenaiChat)),
         Ok(pb::TranscriptFormat::TauBench) => Ok(Some(Format::TauBench)),
+        Ok(pb::TranscriptFormat::OtelGenai) => Ok(Some(Format::OtelGenai)),
         Err(_) => Err(Error::invalid(field, format!("{format} is not a format"))),
     }
 }
@@ -133,6 +134,7 @@ impl From<Format> for pb::TranscriptFormat {
             Format::ClaudeCode => pb::TranscriptFormat::ClaudeCode,
             Format::OpenaiChat => pb::TranscriptFormat::OpenaiChat,
             Format::TauBench => pb::TranscriptFormat::TauBench,
+            Format::OtelGenai => pb::TranscriptFormat::OtelGenai,
         }
     }
 }

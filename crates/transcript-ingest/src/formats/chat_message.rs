@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use domain::transcript::{Body, EventActor, SourceSpan, ToolStatus};
 
 use super::Draft;
-use super::json::{Fields, Json, field, object, text_field};
+use super::json::{Fields, Json, field, filled, object, text_field};
 
 /// Fields of a message that end up in its events. `id` and `index` say nothing that the order does not.
 const READ: [&str; 16] = [
@@ -73,23 +73,20 @@ impl Events<'_> {
     }
 
     fn assistant(&mut self, fields: &Fields<'_>) {
-        let thought =
-            field(fields, "reasoning_content").or_else(|| field(fields, "reasoning")).filter(|t| !t.is_empty());
-        if let Some(thought) = thought {
-            let text = thought.text().unwrap_or(Cow::Borrowed(thought.raw())).into_owned();
-            self.push(EventActor::Agent, Body::Thought { text });
+        if let Some(thought) = filled(fields, "reasoning_content").or_else(|| filled(fields, "reasoning")) {
+            self.push(EventActor::Agent, Body::Thought { text: thought.words().into_owned() });
         }
         let calls = field(fields, "tool_calls").and_then(Json::elements).unwrap_or_default();
         // Results inside the calls mean that the words were said after them.
-        let answered = calls.iter().any(|c| c.fields().is_some_and(|f| field(&f, "result").is_some()));
+        let answered = calls.clone().any(|c| c.fields().is_some_and(|f| field(&f, "result").is_some()));
         if answered {
-            calls.iter().for_each(|call| self.call(*call));
+            calls.clone().for_each(|call| self.call(call));
         }
         self.content(EventActor::Agent, fields);
         if !answered {
-            calls.iter().for_each(|call| self.call(*call));
+            calls.for_each(|call| self.call(call));
         }
-        if let Some(call) = field(fields, "function_call").filter(|c| !c.is_empty()) {
+        if let Some(call) = filled(fields, "function_call") {
             self.call(call);
         }
     }
@@ -104,11 +101,9 @@ impl Events<'_> {
                 None => others.push(part),
             }
         }
-        let content = field(fields, "content").filter(|c| !c.is_empty() && !c.raw().starts_with('['));
-        let refusal = field(fields, "refusal").filter(|r| !r.is_empty());
-        words.extend(
-            content.into_iter().chain(refusal).map(|c| c.text().unwrap_or(Cow::Borrowed(c.raw())).into_owned()),
-        );
+        let content = field(fields, "content").filter(|c| !c.is_empty() && !c.is_array());
+        let refusal = filled(fields, "refusal");
+        words.extend(content.into_iter().chain(refusal).map(|c| c.words().into_owned()));
         if !words.is_empty() {
             self.push(actor, Body::Message { text: words.join("\n") });
         }
@@ -150,13 +145,11 @@ impl Events<'_> {
             if named.is_empty() { self.names.get(&call_id).cloned().unwrap_or_default() } else { named.into_owned() };
         let content = field(fields, "content");
         let parts = content.and_then(Json::elements).unwrap_or_default();
-        let (words, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(|p| part_text(*p).is_some());
+        let (words, others): (Vec<_>, Vec<_>) = parts.partition(|p| part_text(*p).is_some());
         let text = match content {
             None => String::new(),
             Some(c) if c.raw() == "null" => String::new(),
-            Some(c) if c.raw().starts_with('[') => {
-                words.into_iter().filter_map(part_text).collect::<Vec<_>>().join("\n")
-            }
+            Some(c) if c.is_array() => words.into_iter().filter_map(part_text).collect::<Vec<_>>().join("\n"),
             Some(c) => c.text().unwrap_or(Cow::Borrowed(c.raw())).into_owned(),
         };
         let status = status(fields, &text);
@@ -209,6 +202,11 @@ fn status(fields: &Fields<'_>, text: &str) -> ToolStatus {
         (None, _) if looks_like_error(text) => ToolStatus::Error,
         (None, _) => ToolStatus::Ok,
     }
+}
+
+/// The status of a result where only its text can say: an error, or unknown.
+pub(super) fn inferred(text: &str) -> ToolStatus {
+    if looks_like_error(text) { ToolStatus::Error } else { ToolStatus::Unknown }
 }
 
 /// Text that begins with the word Error or a traceback, or an object whose `error` holds something.

@@ -12,25 +12,23 @@ mod words;
 use std::collections::{HashMap, HashSet};
 
 use domain::transcript::Agent;
-use domain::transcript::request::ImportProblem;
 
 use super::split::split;
-use super::{Draft, Item};
+use super::{Draft, Item, Problems};
 use lines::Line;
 
 pub fn read<'a>(file: &'a [u8], name: &'a str) -> impl Iterator<Item = Item> + 'a {
     let mut lines = Vec::new();
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     for piece in split(file) {
         match piece.and_then(|piece| Line::read(piece).map_err(|reason| piece.problem(reason))) {
             Ok(line) => lines.push(line),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.add(problem),
         }
     }
     let sessions = sessions(&lines, &mut problems);
-    let problems = problems.into_iter().map(Item::Problem);
     let drafts = sessions.into_iter().map(move |session| Item::Session(draft(&lines, session, name)));
-    problems.chain(drafts)
+    problems.into_items().chain(drafts)
 }
 
 /// One session's lines, as indices into the file's, in the order of the file.
@@ -45,7 +43,7 @@ struct Member {
     copied: bool,
 }
 
-fn sessions(lines: &[Line<'_>], problems: &mut Vec<ImportProblem>) -> Vec<Session> {
+fn sessions(lines: &[Line<'_>], problems: &mut Problems) -> Vec<Session> {
     let mut by_id: HashMap<&str, usize> = HashMap::new();
     let mut sessions: Vec<Session> = Vec::new();
     for line in lines.iter().filter(|l| !l.session.is_empty()) {
@@ -72,7 +70,7 @@ fn sessions(lines: &[Line<'_>], problems: &mut Vec<ImportProblem>) -> Vec<Sessio
         // Lines without a session belong to that of the leaf they name, else to the one they stand in.
         let named = by_id.get(line.session.as_ref()).or_else(|| leaves.get(line.leaf.as_ref())).copied();
         let Some(session) = named.or(current).or((!sessions.is_empty()).then_some(0)) else {
-            problems.push(line.piece.problem(format!("a {} of a session that is not in this file", line.kind)));
+            problems.add(line.piece.problem(format!("a {} of a session that is not in this file", line.kind)));
             continue;
         };
         let earlier = seen.get(line.uuid.as_ref()).copied();

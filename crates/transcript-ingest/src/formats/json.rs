@@ -5,9 +5,13 @@
 
 use std::borrow::Cow;
 
+use domain::Timestamp;
+use domain::limits::IMPORT_FIELDS_MAX;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::split::element_end;
 
 /// One JSON value's text, known to be well-formed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +37,25 @@ impl<'a> Json<'a> {
         self.0
     }
 
+    /// None where it is no object, or one of more than limits::IMPORT_FIELDS_MAX fields.
     pub fn fields(self) -> Option<Fields<'a>> {
-        self.0.starts_with('{').then(|| serde_json::from_str::<Object<'a>>(self.0).ok())?.map(|o| o.0)
+        self.object().ok()
     }
 
-    pub fn elements(self) -> Option<Vec<Json<'a>>> {
-        let raw = self.0.starts_with('[').then(|| serde_json::from_str::<Vec<&'a RawValue>>(self.0).ok())?;
-        raw.map(|elements| elements.into_iter().map(|e| Json(e.get())).collect())
+    /// An object's fields; the words say why there are none.
+    pub fn object(self) -> Result<Fields<'a>, String> {
+        if !self.0.starts_with('{') {
+            return Err("is not an object".to_owned());
+        }
+        serde_json::from_str::<Object<'a>>(self.0).map(|o| o.0).map_err(|e| reason(&e))
+    }
+
+    pub fn elements(self) -> Option<Elements<'a>> {
+        self.0.strip_prefix('[').map(Elements)
+    }
+
+    pub fn is_array(self) -> bool {
+        self.0.starts_with('[')
     }
 
     /// A string's value. Halves of surrogate pairs, which some harnesses write where they cut text,
@@ -65,8 +81,24 @@ impl<'a> Json<'a> {
     /// null, false, "" and empty arrays and objects.
     pub fn is_empty(self) -> bool {
         matches!(self.0, "null" | "false" | "\"\"")
-            || self.elements().is_some_and(|e| e.is_empty())
-            || self.fields().is_some_and(|f| f.is_empty())
+            || self.elements().is_some_and(|mut e| e.next().is_none())
+            || self.0.strip_prefix('{').is_some_and(|rest| rest.trim_start_matches(BLANK).starts_with('}'))
+    }
+
+    /// A string's value, or the text as it stands; empty for null.
+    pub fn words(self) -> Cow<'a, str> {
+        if self.0 == "null" { Cow::Borrowed("") } else { self.text().unwrap_or(Cow::Borrowed(self.0)) }
+    }
+
+    /// A time in RFC 3339, in UTC where it names no zone, or a count since 1970 in seconds,
+    /// milliseconds, microseconds or nanoseconds: the one that lies between 1973 and 5138.
+    pub fn time(self) -> Option<Timestamp> {
+        if let Some(text) = self.text() {
+            return text.parse().ok().or_else(|| format!("{text}Z").parse().ok());
+        }
+        let count = self.number().filter(|n| *n >= 1e8)?;
+        let unit = [1e9, 1e6, 1e3, 1.0].into_iter().zip([1e11, 1e14, 1e17, 1e20]).find(|(_, end)| count < *end)?.0;
+        Timestamp::from_nanosecond((count * unit) as i128).ok()
     }
 
     /// A string's value, or a number as it stands: what ids are made of.
@@ -76,9 +108,50 @@ impl<'a> Json<'a> {
     }
 }
 
+/// The elements of an array, one after the other: a long one is never held as a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Elements<'a>(&'a str);
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Json<'a>;
+
+    fn next(&mut self) -> Option<Json<'a>> {
+        let rest = self.0.trim_start_matches(BLANK);
+        if rest.is_empty() || rest.starts_with(']') {
+            return None;
+        }
+        let (element, rest) = rest.split_at_checked(element_end(rest.as_bytes())?)?;
+        self.0 = rest.strip_prefix(',').unwrap_or_default();
+        Some(Json(element.trim_end_matches(BLANK)))
+    }
+}
+
+impl Elements<'_> {
+    pub fn is_empty(&self) -> bool {
+        self.clone().next().is_none()
+    }
+}
+
+const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// The last field of that name, as JSON parsers take it.
 pub fn field<'a>(fields: &Fields<'a>, name: &str) -> Option<Json<'a>> {
     fields.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value)
+}
+
+/// The field of that name, where it is neither null nor empty.
+pub fn filled<'a>(fields: &Fields<'a>, name: &str) -> Option<Json<'a>> {
+    field(fields, name).filter(|value| !value.is_empty())
+}
+
+/// An array field's elements; none where it is no array.
+pub fn list_field<'a>(fields: &Fields<'a>, name: &str) -> Elements<'a> {
+    field(fields, name).and_then(Json::elements).unwrap_or_default()
+}
+
+/// An object field's fields; none where it is no object.
+pub fn object_field<'a>(fields: &Fields<'a>, name: &str) -> Fields<'a> {
+    field(fields, name).and_then(Json::fields).unwrap_or_default()
 }
 
 /// A string field's value; empty where there is none.
@@ -113,6 +186,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut fields = Vec::new();
                 while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                    if fields.len() == IMPORT_FIELDS_MAX {
+                        return Err(A::Error::custom(format!("has more than {IMPORT_FIELDS_MAX} fields")));
+                    }
                     let key = Json(key.get()).text().ok_or_else(|| A::Error::custom("a key that is not text"))?;
                     fields.push((key, Json(value.get())));
                 }
@@ -124,9 +200,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 }
 
 fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let end = text.rfind(" at line ").unwrap_or(text.len());
-    format!("{} (its column {})", &text[..end], error.column())
+    format!("{} (its column {})", reason(error), error.column())
+}
+
+fn reason(error: &serde_json::Error) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.rfind(" at line ").unwrap_or(text.len()));
+    text
 }
 
 fn without_lone_surrogates(raw: &str) -> String {
@@ -168,6 +248,50 @@ mod tests {
         assert_eq!(field(&fields, "b").unwrap().raw(), "12345678901234567890123");
         assert_eq!(field(&fields, "a").unwrap().raw(), r#"{"z" :1,"y":[ ]}"#);
         assert_eq!(object(&fields), r#"{"b": 12345678901234567890123, "a": {"z" :1,"y":[ ]}}"#);
+    }
+
+    #[test]
+    fn elements_are_those_that_a_parser_finds() {
+        for (raw, elements) in [
+            ("[]", vec![]),
+            ("[ \n]", vec![]),
+            (
+                r#"[1, "a,]\"[" ,{"b":[1,2]},[3 , 4],null ]"#,
+                vec!["1", r#""a,]\"[""#, r#"{"b":[1,2]}"#, "[3 , 4]", "null"],
+            ),
+        ] {
+            let json = Json::parse(raw.as_bytes()).unwrap();
+            assert_eq!(json.elements().unwrap().map(Json::raw).collect::<Vec<_>>(), elements);
+        }
+        assert_eq!(Json::parse(b"{}").unwrap().elements(), None);
+    }
+
+    #[test]
+    fn an_object_of_too_many_fields_says_so() {
+        let raw = format!("{{{}}}", vec!["\"a\":1"; IMPORT_FIELDS_MAX + 1].join(","));
+        let json = Json::parse(raw.as_bytes()).unwrap();
+        assert_eq!(json.object().unwrap_err(), format!("has more than {IMPORT_FIELDS_MAX} fields"));
+        assert!(!json.is_empty());
+    }
+
+    #[test]
+    fn times_are_read_in_every_unit_and_without_a_zone() {
+        let at = |raw: &str| Json::parse(raw.as_bytes()).unwrap().time().map(|t| t.to_string());
+        for raw in [
+            "\"2026-11-20T10:00:00.5Z\"",
+            "\"2026-11-20T11:00:00.5+01:00\"",
+            "\"2026-11-20T10:00:00.500000\"",
+            "\"2026-11-20 10:00:00.5\"",
+            "1795168800.5",
+            "1795168800500",
+            "1795168800500000",
+            "1795168800500000000",
+        ] {
+            assert_eq!(at(raw).as_deref(), Some("2026-11-20T10:00:00.5Z"), "{raw}");
+        }
+        for raw in ["\"noon\"", "null", "17", "1e300", "-1795168800", "true"] {
+            assert_eq!(at(raw), None, "{raw}");
+        }
     }
 
     #[test]

@@ -16,9 +16,16 @@ pub fn sniff(file: &[u8]) -> Option<Format> {
 
 fn format_of(record: Json<'_>) -> Option<Format> {
     let Some(fields) = record.fields() else {
-        let first = record.elements()?.first()?.fields()?;
+        let first = record.elements()?.next()?.fields()?;
         return is_message(&first).then_some(Format::OpenaiChat);
     };
+    let has_one_of = |names: [&str; 4]| names.iter().any(|name| field(&fields, name).is_some());
+    let span = field(&fields, "context").and_then(Json::fields).unwrap_or_default();
+    if has_one_of(["resourceSpans", "resource_spans", "resourceLogs", "resource_logs"])
+        || field(&span, "span_id").is_some()
+    {
+        return Some(Format::OtelGenai);
+    }
     let has = |name| field(&fields, name).is_some();
     if has("traj") && (has("task_id") || has("reward")) {
         return Some(Format::TauBench);

@@ -166,7 +166,7 @@ fn value_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Where an array's element ends: before its comma or the array's bracket.
-fn element_end(bytes: &[u8]) -> Option<usize> {
+pub(super) fn element_end(bytes: &[u8]) -> Option<usize> {
     let mut scan = Scan::default();
     for (i, b) in bytes.iter().enumerate() {
         if scan.depth == 0 && !scan.in_string && matches!(b, b',' | b']') {

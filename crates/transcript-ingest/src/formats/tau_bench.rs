@@ -39,7 +39,9 @@ fn run(piece: &Piece<'_>, name: &str) -> Result<Vec<Item>, String> {
     let mut draft = Draft::beginning_at(piece);
     let span = piece.span(name);
     let mut names = CallNames::new();
-    trajectory.iter().for_each(|message| chat_message::push(*message, &span, &mut names, &mut draft));
+    for message in trajectory {
+        chat_message::push(message, &piece.span_of(name, message), &mut names, &mut draft);
+    }
     if !error.is_empty() {
         let traceback = text_field(&info, "traceback");
         let text = if traceback.is_empty() { error.to_string() } else { format!("{error}\n\n{traceback}") };

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use domain::Result;
 use domain::id::SessionId;
+use domain::limits::{SESSION_BYTES_MAX, SESSION_EVENTS_MAX};
 use domain::transcript::request::{Format, ImportHeader, ImportProblem};
 use domain::transcript::{Agent, Digest, Session, SessionState, digest};
 use tokio::sync::mpsc::Sender;
@@ -23,6 +24,15 @@ pub struct Prepared {
     pub line: u64,
 }
 
+/// What a file was found to hold.
+#[derive(Debug)]
+pub enum Found {
+    Session(Box<Prepared>),
+    Problem(ImportProblem),
+    /// Problems that are only counted.
+    MoreProblems(u64),
+}
+
 impl Prepared {
     /// To be stored.
     pub fn bytes(&self) -> usize {
@@ -31,23 +41,44 @@ impl Prepared {
 }
 
 /// Sends every session and problem of a file, until nobody takes them any more.
-pub fn prepare(format: Format, file: &Bytes, header: &ImportHeader, sender: &Sender<Result<Prepared, ImportProblem>>) {
+pub fn prepare(format: Format, file: &Bytes, header: &ImportHeader, sender: &Sender<Found>) {
     for item in formats::read(format, file, &header.source_name) {
-        let prepared = match item {
+        let found = match item {
             Item::Problem(problem) => Err(problem),
             Item::Session(draft) => session(format, header, draft),
+            Item::MoreProblems(count) => {
+                if sender.blocking_send(Found::MoreProblems(count)).is_err() {
+                    return;
+                }
+                continue;
+            }
         };
-        let prepared = prepared.map_err(|mut problem| {
-            normalise::name(&mut problem.reason);
-            problem
-        });
-        if sender.blocking_send(prepared).is_err() {
+        let found = found.map_or_else(
+            |mut problem| {
+                normalise::name(&mut problem.reason);
+                Found::Problem(problem)
+            },
+            |prepared| Found::Session(Box::new(prepared)),
+        );
+        if sender.blocking_send(found).is_err() {
             return;
         }
     }
 }
 
 fn session(format: Format, header: &ImportHeader, mut draft: Draft) -> Result<Prepared, ImportProblem> {
+    let (record, line) = (draft.record, draft.line);
+    let problem = move |reason: String| ImportProblem {
+        record,
+        line,
+        reason: format!("the session that begins here is not stored: {reason}"),
+    };
+    if draft.is_too_large() {
+        return Err(problem(format!(
+            "it has {} events with {} bytes of text; a session may have {SESSION_EVENTS_MAX} and {SESSION_BYTES_MAX}: split it",
+            draft.event_count, draft.event_bytes
+        )));
+    }
     let mut masked = draft.events.iter_mut().map(normalise::event).sum::<u64>();
     let mut agent = agent(format, header, draft.agent);
     masked +=
@@ -77,13 +108,8 @@ fn session(format: Format, header: &ImportHeader, mut draft: Draft) -> Result<Pr
         attached_stores: header.attached_stores.clone(),
     };
     normalise::count(&mut session, &draft.events, masked);
-    let problem = |e: domain::Error| ImportProblem {
-        record: draft.record,
-        line: draft.line,
-        reason: format!("the session that begins here is not stored: {}", e.message()),
-    };
-    check_session(&session).map_err(problem)?;
-    let blocks = record::encode_blocks(&draft.events).map_err(problem)?;
+    check_session(&session).map_err(|e| problem(e.message().to_owned()))?;
+    let blocks = record::encode_blocks(&draft.events).map_err(|e| problem(e.message().to_owned()))?;
     Ok(Prepared { session, digest, blocks, opaque_count: draft.opaque_count, record: draft.record, line: draft.line })
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::formats::json::{Fields, Json, field, text_field};
+use crate::formats::json::{Fields, Json, field, list_field, text_field};
 use crate::formats::split::Piece;
 
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl<'a> Line<'a> {
 }
 
 fn holds_results_only(message: &Fields<'_>) -> bool {
-    let blocks = field(message, "content").and_then(Json::elements).unwrap_or_default();
-    let is_result = |b: &Json<'_>| b.fields().is_some_and(|f| text_field(&f, "type") == "tool_result");
-    !blocks.is_empty() && blocks.iter().all(is_result)
+    let mut blocks = list_field(message, "content");
+    let is_result = |b: Json<'_>| b.fields().is_some_and(|f| text_field(&f, "type") == "tool_result");
+    !blocks.is_empty() && blocks.all(is_result)
 }

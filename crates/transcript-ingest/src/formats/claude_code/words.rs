@@ -98,7 +98,7 @@ impl<'a> Words<'a> {
             return self.words(of, &text);
         }
         match content.elements() {
-            Some(blocks) if !blocks.is_empty() => blocks.into_iter().for_each(|block| self.block(of, block)),
+            Some(blocks) if !blocks.is_empty() => blocks.for_each(|block| self.block(of, block)),
             _ => self.whole(of, line),
         }
     }
@@ -164,14 +164,12 @@ impl<'a> Words<'a> {
         let content = field(fields, "content");
         let parts = content.and_then(Json::elements).unwrap_or_default();
         let text = match content {
-            Some(c) if c.raw().starts_with('[') => {
-                parts.iter().filter_map(|p| part_text(*p)).collect::<Vec<_>>().join("\n")
-            }
+            Some(c) if c.is_array() => parts.clone().filter_map(part_text).collect::<Vec<_>>().join("\n"),
             Some(c) if c.raw() != "null" => c.text().unwrap_or(Cow::Borrowed(c.raw())).into_owned(),
             _ => String::new(),
         };
         self.push_as(of, EventActor::Tool, Body::ToolResult { call_id, name, status, text });
-        for part in parts.into_iter().filter(|p| part_text(*p).is_none()) {
+        for part in parts.filter(|p| part_text(*p).is_none()) {
             let kind = part.fields().map(|f| text_field(&f, "type").into_owned()).unwrap_or_default();
             let body =
                 Body::Opaque { kind: if kind.is_empty() { "block".into() } else { kind }, text: part.raw().into() };
@@ -223,6 +221,6 @@ fn all_text(message: &Fields<'_>) -> String {
         return String::new();
     };
     let parts = content.elements().unwrap_or_default();
-    let texts = parts.iter().filter_map(|p| part_text(*p));
+    let texts = parts.filter_map(part_text);
     content.text().map(Cow::into_owned).unwrap_or_else(|| texts.collect::<Vec<_>>().join("\n"))
 }
