@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +36,20 @@ def binary() -> Path:
     )
 
 
+def free_port_base() -> int:
+    """The first of 8 ports in a row that nobody uses, below those that the system gives out."""
+    for _ in range(1_000):
+        base = random.randrange(20_000, 32_000)
+        with ExitStack() as held:
+            try:
+                for port in range(base, base + 8):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return base
+    raise RuntimeError("no 8 free ports in a row")
+
+
 @dataclass
 class Cluster:
     """`reverie up` on ports that the system chose."""
@@ -43,8 +60,8 @@ class Cluster:
     _reader: threading.Thread
 
     @classmethod
-    def start(cls, data: Path) -> Cluster:
-        command = [str(binary()), "up", "--data", str(data), "--port-base", "0"]
+    def start(cls, data: Path, port_base: int = 0) -> Cluster:
+        command = [str(binary()), "up", "--data", str(data), "--port-base", str(port_base)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         # It writes what it says once, when every service serves.
         assert process.stdout is not None

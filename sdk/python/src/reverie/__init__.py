@@ -14,11 +14,13 @@ in UTC, sizes in bytes, spans of time in seconds. Whatever goes wrong is an `Err
 
 from reverie._async.client import AsyncClient
 from reverie._async.edit import AsyncEdit
+from reverie._async.memory_commands import AsyncMemoryCommands
 from reverie._async.recording import AsyncRecording
 from reverie._async.store import AsyncStore
 from reverie._async.watch import AsyncWatch
 from reverie._sync.client import Client
 from reverie._sync.edit import Edit
+from reverie._sync.memory_commands import MemoryCommands
 from reverie._sync.recording import Recording
 from reverie._sync.store import Store
 from reverie._sync.watch import Watch
@@ -85,6 +87,7 @@ from reverie.types.history import (
     VersionContent,
 )
 from reverie.types.memory import Directory, GrepMatch, GrepResult, Memory
+from reverie.types.memory_tool import MemoryToolError
 from reverie.types.operation import (
     ABSENT,
     Absent,
@@ -120,11 +123,13 @@ __version__ = "0.1.0"
 __all__ = [
     "AsyncClient",
     "AsyncEdit",
+    "AsyncMemoryCommands",
     "AsyncRecording",
     "AsyncStore",
     "AsyncWatch",
     "Client",
     "Edit",
+    "MemoryCommands",
     "Recording",
     "Store",
     "Watch",
@@ -200,6 +205,7 @@ __all__ = [
     "GrepMatch",
     "GrepResult",
     "Memory",
+    "MemoryToolError",
     "ABSENT",
     "Absent",
     "Append",

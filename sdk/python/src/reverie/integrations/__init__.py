@@ -1,0 +1,1 @@
+"""Adapters for what agents are built with. Each needs its extra: `pip install "reverie[anthropic]"`."""
