@@ -33,6 +33,7 @@ NAMES = {
     "AsyncDreams": "Dreams",
     "AsyncSchedules": "Schedules",
     "AsyncTokens": "Tokens",
+    "AsyncGovernance": "Governance",
     "AsyncRpc": "Rpc",
     "AsyncConnection": "Connection",
     "AsyncStoreWatch": "StoreWatch",

@@ -75,6 +75,17 @@ from reverie.types.dream import (
     SkippedSession,
     StageUsage,
 )
+from reverie.types.governance import (
+    AuditEvent,
+    HistoryCheck,
+    HistoryProblem,
+    ImportedStore,
+    ImportStoreProblem,
+    RedactedVersion,
+    Redaction,
+    RedactionCounts,
+    RedactionState,
+)
 from reverie.types.history import (
     BlameRange,
     Diff,
@@ -192,6 +203,15 @@ __all__ = [
     "Report",
     "SkippedSession",
     "StageUsage",
+    "AuditEvent",
+    "HistoryCheck",
+    "HistoryProblem",
+    "ImportedStore",
+    "ImportStoreProblem",
+    "RedactedVersion",
+    "Redaction",
+    "RedactionCounts",
+    "RedactionState",
     "BlameRange",
     "Diff",
     "DiffLine",

@@ -6,6 +6,7 @@ import os
 
 from reverie import _settings
 from reverie._async.dreams import AsyncDreams
+from reverie._async.governance import AsyncGovernance
 from reverie._async.rpc import AsyncConnection, AsyncRpc
 from reverie._async.sessions import AsyncSessions
 from reverie._async.store import AsyncStore
@@ -59,6 +60,8 @@ class AsyncClient:
         self.dreams = AsyncDreams(rpc)
         #: Tokens: create, list, revoke.
         self.tokens = AsyncTokens(rpc)
+        #: Redactions, checks of the history, the audit log, exports and imports.
+        self.governance = AsyncGovernance(rpc)
 
     def with_options(self, *, token: str | None = None, timeout: float | None = None) -> AsyncClient:
         """The same connection with another credential or deadline. Closing it does not close the connection."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
 import grpc
@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from reverie._backoff import Backoff
 from reverie._net import aio
 from reverie._settings import Address
-from reverie.errors import Error, from_rpc
+from reverie.errors import from_rpc
 
 A = TypeVar("A", bound=Message)
 R = TypeVar("R", bound=Message)
@@ -97,10 +97,12 @@ class AsyncRpc:
                 return
             setattr(asked, "page_token", token)  # noqa: B010
 
-    async def stream(self, method: str, request: Message, answer: type[A]) -> AsyncIterator[A]:
+    async def stream(
+        self, method: str, request: Message, answer: type[A], *, deadline: bool = True
+    ) -> AsyncIterator[A]:
         """The messages of a stream that ends by itself. It is not resumed."""
         call = self.connection.call("unary_stream", method, answer)(
-            request, timeout=self.timeout, metadata=self.metadata
+            request, timeout=self.timeout if deadline else None, metadata=self.metadata
         )
         try:
             async for message in call:
@@ -114,19 +116,18 @@ class AsyncRpc:
         """A stream without a deadline, for whoever watches."""
         return self.connection.call("unary_stream", method, answer)(request, metadata=self.metadata)
 
-    async def upload(self, method: str, requests: list[Any], answer: type[A], *, again: bool) -> A:
-        """A stream of messages with one answer."""
+    async def upload(self, method: str, requests: Callable[[], Iterator[Any]], answer: type[A]) -> A:
+        """A stream of messages with one answer, without a deadline, made again from the start where that may help."""
         backoff = Backoff()
         call = self.connection.call("stream_unary", method, answer)
         while True:
-            error: Error
             try:
-                response = await call(aio.buffered(requests), timeout=None, metadata=self.metadata)
+                response = await call(aio.upward(requests()), metadata=self.metadata)
                 assert isinstance(response, answer)
                 return response
             except grpc.RpcError as failure:
                 error = from_rpc(failure)
-            wait = backoff.after(error) if again else None
+            wait = backoff.after(error)
             if wait is None:
                 raise error
             await aio.sleep(wait)

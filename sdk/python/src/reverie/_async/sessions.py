@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
-import os
-from collections.abc import AsyncIterator, Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
+from reverie import _chunks
 from reverie._async.recording import AsyncRecording
 from reverie._async.rpc import AsyncRpc, request_id
 from reverie._async.watch import AsyncSessionWatch
@@ -24,10 +23,10 @@ from reverie.types.session import Event, Imported, Outcome, Session, SessionFilt
 
 if TYPE_CHECKING:
     from reverie._async.client import AsyncClient
+    from reverie._chunks import Source
 
 _TRANSCRIPTS = "reverie.transcript.v1.TranscriptService"
 _ACCESS = "reverie.memory.v1.AccessService"
-_CHUNK_BYTES = 1 << 20
 
 
 class AsyncSessions:
@@ -166,7 +165,7 @@ class AsyncSessions:
 
     async def import_file(
         self,
-        source: str | os.PathLike[str] | bytes | BinaryIO,
+        source: Source,
         *,
         format: str = "",  # noqa: A002 - the contract's word
         source_name: str = "",
@@ -187,27 +186,22 @@ class AsyncSessions:
             labels: set on every session of the file.
             attachments: stores that the sessions were attached to.
         """
-        if isinstance(source, bytes):
-            content = source
-        elif isinstance(source, str | os.PathLike):
-            content = Path(source).read_bytes()  # noqa: ASYNC240 - a local file
-            source_name = source_name or Path(source).name
-        else:
-            content = source.read()
         header = pb.ImportHeader(
             format=f"TRANSCRIPT_FORMAT_{format.upper() or 'UNSPECIFIED'}",
-            source_name=source_name,
+            source_name=source_name or _chunks.name(source),
             labels=labels,
             agent=session_pb2.Agent(name=agent) if agent else None,
             attachments=builtins.list(attachments),
         )
-        parts = [pb.ImportTranscriptsRequest(header=header)]
-        for start in range(0, len(content), _CHUNK_BYTES):
-            parts.append(pb.ImportTranscriptsRequest(chunk=content[start : start + _CHUNK_BYTES]))
+        read = _chunks.chunks(source)
+
+        def parts() -> Iterator[pb.ImportTranscriptsRequest]:
+            yield pb.ImportTranscriptsRequest(header=header)
+            for chunk in read():
+                yield pb.ImportTranscriptsRequest(chunk=chunk)
+
         # Sessions are told apart by what they say, so that it may be made again.
-        answer = await self.rpc.upload(
-            f"{_TRANSCRIPTS}/ImportTranscripts", parts, pb.ImportTranscriptsResponse, again=True
-        )
+        answer = await self.rpc.upload(f"{_TRANSCRIPTS}/ImportTranscripts", parts, pb.ImportTranscriptsResponse)
         return Imported.from_proto(answer)
 
     async def attach(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeAlias
 
 import grpc
@@ -44,14 +44,11 @@ async def join(task: Task) -> None:
     await task
 
 
-def buffered(messages: list[Any]) -> AsyncIterator[Any]:
-    """Messages of a client stream."""
-
-    async def each() -> AsyncIterator[Any]:
-        for message in messages:
-            yield message
-
-    return each()
+async def upward(messages: Iterator[Any]) -> AsyncIterator[Any]:
+    """Messages of a client stream; what reads files is asked in a thread."""
+    end = object()
+    while (message := await asyncio.to_thread(next, messages, end)) is not end:
+        yield message
 
 
 #: What a read of a call that was cancelled ends with.

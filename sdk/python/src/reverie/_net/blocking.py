@@ -46,9 +46,9 @@ def join(task: Task) -> None:
     task.join()
 
 
-def buffered(messages: list[Any]) -> Iterator[Any]:
+def upward(messages: Iterator[Any]) -> Iterator[Any]:
     """Messages of a client stream."""
-    return iter(messages)
+    return messages
 
 
 #: What a read of a call that was cancelled ends with, besides an RpcError.
