@@ -65,10 +65,10 @@ class AsyncRpc:
         self.timeout = timeout
         self.metadata = (("authorization", f"Bearer {token}"),)
 
-    async def unary(self, method: str, request: Message, answer: type[A], *, again: bool = True) -> A:
+    async def unary(self, method: str, request: Message, answer: type[A]) -> A:
         """A call with one answer, made again where that may help.
 
-        `again` is false for what must not be made twice: a write without a request id.
+        Every call of the contract may be: reads, writes with a request id, and what comes to the same twice.
         """
         backoff = Backoff()
         end = time.monotonic() + self.timeout
@@ -80,7 +80,7 @@ class AsyncRpc:
                 return response
             except grpc.RpcError as failure:
                 error = from_rpc(failure)
-            wait = backoff.after(error) if again else None
+            wait = backoff.after(error)
             if wait is None or time.monotonic() + wait >= end:
                 raise error
             await aio.sleep(wait)
