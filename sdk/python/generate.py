@@ -25,6 +25,7 @@ NAMES = {
     "AsyncClient": "Client",
     "AsyncStore": "Store",
     "AsyncStores": "Stores",
+    "AsyncStoreHistory": "StoreHistory",
     "AsyncEdit": "Edit",
     "AsyncWatch": "Watch",
     "AsyncSessions": "Sessions",
