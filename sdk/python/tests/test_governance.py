@@ -26,6 +26,9 @@ def test_redacted_is_gone_and_the_chain_still_verifies(client: reverie.Client, s
     with pytest.raises(ValueError, match="erased"):
         _ = gone.text
     assert client.governance.redaction(done.id) == done
+    *_, first = store.versions("/keys.md")
+    assert first.redaction is not None
+    assert (first.redaction.id, first.redaction.actor.principal) == (done.id, "admin")
     assert [r.id for r in client.governance.redactions(store.name)] == [done.id]
     check = client.governance.verify(store.name)
     assert (check.commits, check.redacted, check.problems) == (2, 1, ())

@@ -127,7 +127,8 @@ def test_the_history_says_who_did_what(store: reverie.Store) -> None:
     assert (first.actor.tool_call, first.versions[0].path) == ("call_1", "/a.md")
     kinds = [v.kind.value for v in store.versions("/b.md")]
     assert kinds == ["renamed", "modified", "created"]
-    assert [v.revision for v in store.versions("/b.md", kind="modified")] == [2]
+    assert [v.revision for v in store.versions("/b.md", kinds=["modified", "created"])] == [2, 1]
+    assert [v.path for v in store.versions()] == ["/b.md", "/a.md", "/a.md"]
     version = store.version(store.commit_at(2).versions[0].id)
     assert version.content == "one\ntwo\n"
     diff = store.diff(1)
@@ -165,7 +166,10 @@ def test_stores_are_administered(client: reverie.Client, handle: str) -> None:
     with pytest.raises(reverie.ExistsError):
         client.stores.create(handle)
     assert client.stores.create(handle, exist_ok=True).info == store.info
-    assert [s.name for s in client.stores.list(metadata={"team": handle})] == [store.info.id]
+    for newest_first in (False, True):
+        listed = client.stores.list(metadata={"team": handle}, newest_first=newest_first)
+        assert [s.name for s in listed] == [store.info.id]
+    assert list(client.stores.list(metadata={"team": handle}, end_time=store.info.create_time)) == []
     updated = client.stores.update(handle, name="Off call", retention=reverie.Retention(versions_min=3))
     assert (updated.info.name, updated.info.description, updated.info.retention.versions_min) == ("Off call", "d", 3)
     client.stores.archive(handle)

@@ -59,7 +59,7 @@ from reverie.types.change import (
     Support,
     Tier,
 )
-from reverie.types.commit import ChangeKind, Commit, Committed, Origin, Version
+from reverie.types.commit import ChangeKind, Commit, Committed, Origin, Version, VersionRedaction
 from reverie.types.dream import (
     Adopted,
     Adoption,
@@ -190,6 +190,7 @@ __all__ = [
     "Committed",
     "Origin",
     "Version",
+    "VersionRedaction",
     "Adopted",
     "Adoption",
     "AdoptionState",

@@ -54,24 +54,24 @@ class AsyncStoreHistory:
 
     async def versions(
         self,
-        path: str,
+        path: str = "",
         *,
-        kind: ChangeKind | str = ChangeKind.UNKNOWN,
+        kinds: Iterable[ChangeKind | str] = (),
         actor: ActorFilter | None = None,
         start_time: dt.datetime | None = None,
         end_time: dt.datetime | None = None,
     ) -> AsyncIterator[Version]:
-        """The versions of the memory at a path, or with an id (mem_...), newest first."""
+        """The versions of the memory at a path, or with an id (mem_...), or of all, newest first; of these kinds."""
         request = history_pb2.ListVersionsRequest(
             store=self.name,
-            kind=wire.name(ChangeKind, "CHANGE_KIND_", kind),
+            kinds=[wire.name(ChangeKind, "CHANGE_KIND_", kind) for kind in kinds],
             actor=actor.to_proto() if actor else None,
             start_time=wire.to_time(start_time),
             end_time=wire.to_time(end_time),
         )
         if path.startswith("mem_"):
             request.memory_id = path
-        else:
+        elif path:
             request.path = path
         method = f"{_HISTORY}/ListVersions"
         async for page in self._rpc.pages(method, request, history_pb2.ListVersionsResponse):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import AsyncIterator, Mapping
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -10,6 +11,7 @@ from reverie._async.rpc import AsyncRpc, request_id
 from reverie._async.store import AsyncStore
 from reverie.errors import ExistsError
 from reverie.memory.v1 import store_pb2 as pb
+from reverie.types import wire
 from reverie.types.store import Retention, StoreInfo
 
 _STORES = "reverie.memory.v1.StoreService"
@@ -72,10 +74,27 @@ class AsyncStores:
         include_archived: bool = False,
         include_forks: bool = False,
         metadata: Mapping[str, str] | None = None,
+        newest_first: bool = False,
+        start_time: dt.datetime | None = None,
+        end_time: dt.datetime | None = None,
     ) -> AsyncIterator[AsyncStore]:
-        """The stores that the caller may read, oldest first; with metadata those that have all of the pairs."""
+        """The stores that the caller may read, oldest first.
+
+        Args:
+            include_archived: also those that are archived.
+            include_forks: also those that are forks.
+            metadata: only those that have all of these pairs.
+            newest_first: the other way round.
+            start_time: only those made at or after this.
+            end_time: only those made before this.
+        """
         request = pb.ListStoresRequest(
-            include_archived=include_archived, include_forks=include_forks, metadata=metadata
+            newest_first=newest_first,
+            start_time=wire.to_time(start_time),
+            end_time=wire.to_time(end_time),
+            include_archived=include_archived,
+            include_forks=include_forks,
+            metadata=metadata,
         )
         async for page in self._rpc.pages(f"{_STORES}/ListStores", request, pb.ListStoresResponse):
             for store in page.stores:

@@ -35,6 +35,17 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class VersionRedaction:
+    """Which redaction took a version's content."""
+
+    #: redact_...
+    id: str
+    create_time: dt.datetime | None
+    #: Who asked for it.
+    actor: Actor
+
+
+@dataclass(frozen=True)
 class Version:
     """One memory as of one revision, without its content."""
 
@@ -57,6 +68,8 @@ class Version:
     redacted: bool
     #: The content was erased by the store's retention.
     expired: bool
+    #: Of redacted versions, where `versions` or `version` tells of them.
+    redaction: VersionRedaction | None
     proto: pb.Version = field(repr=False, compare=False)
 
     @classmethod
@@ -77,8 +90,13 @@ class Version:
             origins=tuple(Origin(o.start_line, o.end_line, o.source) for o in proto.origins),
             redacted=proto.redacted,
             expired=proto.expired,
+            redaction=_redaction(proto.redaction) if proto.HasField("redaction") else None,
             proto=proto,
         )
+
+
+def _redaction(proto: pb.VersionRedaction) -> VersionRedaction:
+    return VersionRedaction(proto.id, wire.time(proto, "create_time"), Actor.from_proto(proto.actor))
 
 
 @dataclass(frozen=True)
