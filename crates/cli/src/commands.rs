@@ -10,10 +10,12 @@ pub mod audit;
 pub mod dream;
 pub mod evidence;
 pub mod export;
+pub mod find;
 pub mod history;
 pub mod import;
 pub mod memory;
 pub mod redact;
+pub mod search;
 pub mod session;
 pub mod store;
 pub mod write;
@@ -32,6 +34,10 @@ pub enum Command {
     Store(store::Command),
     #[command(flatten)]
     Memory(memory::Command),
+    /// Find memories by their names
+    Find(find::Arguments),
+    /// Find the memories that a query is about, best first
+    Search(search::Arguments),
     #[command(flatten)]
     Write(write::Command),
     #[command(flatten)]
@@ -59,6 +65,8 @@ pub async fn run(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Store(command) => store::run(command, context).await,
         Command::Memory(command) => memory::run(command, context).await,
+        Command::Find(arguments) => find::run(arguments, context).await,
+        Command::Search(arguments) => search::run(arguments, context).await,
         Command::Write(command) => write::run(command, context).await,
         Command::History(command) => history::run(command, context).await,
         Command::Session(command) => session::run(command, context).await,

@@ -41,6 +41,7 @@ mod credential;
 mod forward;
 pub mod pages;
 pub mod retry;
+mod search;
 mod watch;
 
 #[cfg(test)]

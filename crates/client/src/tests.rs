@@ -118,6 +118,11 @@ impl MemoryService for Flaky {
     async fn grep(&self, _: Request<pb::GrepRequest>) -> Result<Response<Self::GrepStream>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn search(&self, request: Request<pb::SearchRequest>) -> Result<Response<pb::SearchResponse>, Status> {
+        self.called(&request)?;
+        Ok(Response::new(pb::SearchResponse { more: true, ..Default::default() }))
+    }
 }
 
 #[tonic::async_trait]
@@ -188,6 +193,14 @@ async fn a_listing_asks_for_page_after_page_and_again_for_one_that_failed() {
     assert_eq!(paths.collect::<Vec<_>>(), ["/0", "/1", "/2", "/3", "/4"]);
     assert_eq!(flaky.calls(), 2 + 3);
     assert!(flaky.0.credentials.lock().unwrap().iter().all(|c| c == "Bearer mine"));
+}
+
+#[tokio::test]
+async fn a_search_that_failed_is_asked_again() {
+    let flaky = Flaky::fail_first(2);
+    let (client, _server) = flaky.serve().await;
+    assert!(client.search(&pb::SearchRequest::default()).await.unwrap().more);
+    assert_eq!(flaky.calls(), 2 + 1);
 }
 
 #[tokio::test]

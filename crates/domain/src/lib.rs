@@ -20,6 +20,7 @@ pub mod merge;
 pub mod page;
 pub mod path;
 pub mod portability;
+pub mod search;
 pub mod store;
 pub mod transcript;
 

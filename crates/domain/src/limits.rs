@@ -102,10 +102,36 @@ pub const GREP_MATCHES_MAX: usize = 10_000;
 pub const GREP_MATCHES_DEFAULT: usize = 1_000;
 /// Context lines on each side of a match.
 pub const GREP_CONTEXT_LINES_MAX: usize = 10;
+/// Memories that one grep reads at once.
+pub const GREP_READS_MAX: usize = 16;
 /// Bytes of a regular expression or glob.
 pub const PATTERN_BYTES_MAX: usize = 1_024;
 /// Bytes of a compiled regular expression.
 pub const PATTERN_COMPILED_BYTES_MAX: usize = 1 << 20;
+/// Stores of one search.
+pub const SEARCH_STORES_MAX: usize = 16;
+/// Bytes of a query.
+pub const SEARCH_QUERY_BYTES_MAX: usize = 1_024;
+/// Words, phrases and paths of a query.
+pub const SEARCH_CLAUSES_MAX: usize = 64;
+/// Memories that one search gives.
+pub const SEARCH_RESULTS_MAX: usize = 100;
+/// Memories that one search gives where the caller does not say.
+pub const SEARCH_RESULTS_DEFAULT: usize = 10;
+/// Lines shown of a memory that was found.
+pub const SEARCH_LINES_MAX: usize = 3;
+/// Bytes of such a line; a longer one is cut around the first match.
+pub const SEARCH_LINE_BYTES_MAX: usize = 240;
+/// Bytes of a word that tell it from others.
+pub const SEARCH_WORD_BYTES_MAX: usize = 64;
+/// Bytes, roughly, of words kept in memory for searches, of all stores; whole stores are let go.
+pub const SEARCH_INDEX_BYTES_MAX: usize = 256 << 20;
+/// Commits by which the words kept of a store may lag behind until they are brought up in the background.
+pub const SEARCH_LAG_COMMITS_MAX: u64 = 256;
+/// Times that this is done for a store in which nobody searches; then its words are let go.
+pub const SEARCH_IDLE_FOLLOWS_MAX: u32 = 16;
+/// Words whose stems are remembered while texts are read.
+pub const SEARCH_STEMS_KEPT_MAX: usize = 16_384;
 /// Context lines of a diff.
 pub const DIFF_CONTEXT_LINES_MAX: usize = 100;
 
@@ -125,8 +151,10 @@ pub const OUTCOMES_RECENT_MAX: u64 = 65_536;
 pub const OPEN_STORES_MAX: usize = 1_024;
 /// Memories of all stores kept open by one process.
 pub const OPEN_MEMORIES_MAX: usize = 2_000_000;
-/// Snapshots of the past kept in memory; neighbours share their structure.
-pub const SNAPSHOTS_CACHED_MAX: u64 = 1_024;
+/// Memories of all snapshots of the past kept in memory, counted as if none shared its structure.
+pub const SNAPSHOTS_MEMORIES_MAX: u64 = 2_000_000;
+/// Memories that the smallest snapshot counts for.
+pub const SNAPSHOT_MEMORIES_MIN: usize = 2_000;
 /// Bytes of contents kept in memory.
 pub const CONTENT_CACHE_BYTES_MAX: u64 = 64 << 20;
 /// Bytes, roughly, of commits kept in memory for watchers and replays.

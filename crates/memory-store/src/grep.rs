@@ -7,7 +7,9 @@ use domain::access::StorePermit;
 use domain::commit::Revision;
 use domain::error::Result;
 use domain::memory::{Grep, Match};
+use domain::path::PathGlob;
 use domain::{Error, MemoryPath, limits};
+use futures_util::future;
 use futures_util::stream::{self, Stream};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::sinks::Lossy;
@@ -36,7 +38,12 @@ pub struct Found {
 struct Search {
     store: MemoryStore,
     view: View,
-    rest: VecDeque<(MemoryPath, Arc<Entry>)>,
+    permit: StorePermit,
+    glob: Option<PathGlob>,
+    /// What has been read and not yet been looked at.
+    ready: VecDeque<(MemoryPath, Result<Arc<str>>)>,
+    /// Read up to here.
+    after: Option<MemoryPath>,
     matcher: RegexMatcher,
     searcher: Searcher,
     context_lines: usize,
@@ -58,8 +65,6 @@ impl MemoryStore {
     ) -> Result<impl Stream<Item = Result<Found>> + Send + use<>> {
         let matcher = matcher(grep)?;
         let view = self.view(permit, grep.revision).await?;
-        let rest = read::readable(&view, permit, grep.glob.as_ref());
-        let rest = rest.map(|(path, entry)| (path.clone(), entry.clone())).collect();
         let left = match grep.matches_max as usize {
             0 => limits::GREP_MATCHES_DEFAULT,
             most => most,
@@ -68,7 +73,10 @@ impl MemoryStore {
         let search = Search {
             store: self.clone(),
             view,
-            rest,
+            permit: permit.clone(),
+            glob: grep.glob.clone(),
+            ready: VecDeque::new(),
+            after: None,
             matcher,
             searcher,
             context_lines: grep.context_lines as usize,
@@ -96,10 +104,12 @@ impl Search {
             return Ok(None);
         }
         let revision = self.view.revision;
-        while self.left > 0
-            && let Some((path, entry)) = self.rest.pop_front()
-        {
-            let text = match self.store.text(&self.view, &entry).await {
+        while self.left > 0 {
+            if self.ready.is_empty() {
+                self.read_on().await;
+            }
+            let Some((path, text)) = self.ready.pop_front() else { break };
+            let text = match text {
                 Err(e) if is_erased(&e) => {
                     self.erased += 1;
                     continue;
@@ -110,7 +120,7 @@ impl Search {
             let lines = matching_lines(&mut self.searcher, &self.matcher, &text, self.left + 1)?;
             let given = lines.len().min(self.left);
             self.left -= given;
-            self.truncated = lines.len() > given || (self.left == 0 && !self.rest.is_empty());
+            self.truncated = lines.len() > given || (self.left == 0 && self.has_more());
             if given > 0 {
                 let matches = matches(&path, &text, &lines[..given], self.context_lines);
                 return Ok(Some(Found { matches, revision, truncated: false, erased: 0 }));
@@ -120,6 +130,24 @@ impl Search {
         }
         self.closed = true;
         Ok(Some(Found { matches: Vec::new(), revision, truncated: self.truncated, erased: self.erased }))
+    }
+
+    /// Reads the next memories, several at once.
+    async fn read_on(&mut self) {
+        let next: Vec<(MemoryPath, Arc<Entry>)> =
+            read::readable(&self.view, &self.permit, self.glob.as_ref(), self.after.as_ref())
+                .take(limits::GREP_READS_MAX)
+                .map(|(path, entry)| (path.clone(), entry.clone()))
+                .collect();
+        let texts = next.iter().map(|(_, entry)| self.store.text(&self.view, entry));
+        let texts = future::join_all(texts).await;
+        self.after = next.last().map(|(path, _)| path.clone()).or(self.after.take());
+        self.ready.extend(next.into_iter().map(|(path, _)| path).zip(texts));
+    }
+
+    fn has_more(&self) -> bool {
+        let mut unread = read::readable(&self.view, &self.permit, self.glob.as_ref(), self.after.as_ref());
+        !self.ready.is_empty() || unread.next().is_some()
     }
 }
 

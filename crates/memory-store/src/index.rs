@@ -108,10 +108,11 @@ pub fn apply(map: &mut Map, record: &CommitRecord, detail: &Detail) {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn map(paths: &[&str]) -> Map {
+    /// A snapshot with memories at these paths.
+    pub fn map<P: AsRef<str>>(paths: &[P]) -> Map {
         let entry = |i: usize| {
             Arc::new(Entry {
                 memory: MemoryId::from_bytes([i as u8; 16]),
@@ -124,7 +125,7 @@ mod tests {
                 update_time: Timestamp::UNIX_EPOCH,
             })
         };
-        paths.iter().enumerate().map(|(i, p)| (p.parse().unwrap(), entry(i))).collect()
+        paths.iter().enumerate().map(|(i, p)| (p.as_ref().parse().unwrap(), entry(i))).collect()
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod read;
 mod record;
 mod restore;
 mod rpc;
+mod search;
 mod sequencer;
 mod stores;
 mod visible;

@@ -12,7 +12,7 @@ use domain::{Actor, Error, MemoryPath, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::governance::family::{erased, is_erased, why};
-use crate::index::{self, Entry, Map};
+use crate::index::{Entry, Map};
 use crate::stores::View;
 use crate::{MemoryStore, page_token};
 
@@ -260,12 +260,14 @@ impl Rolled {
     }
 }
 
-/// The readable entries of a snapshot that a glob is about.
+/// The readable entries of a snapshot after a path that a glob is about.
 pub(crate) fn readable<'a>(
     view: &'a View,
     permit: &'a StorePermit,
     glob: Option<&'a domain::path::PathGlob>,
-) -> impl Iterator<Item = (&'a MemoryPath, &'a Arc<Entry>)> {
-    let all = index::within(&view.map, &domain::path::Prefix::ALL);
+    after: Option<&MemoryPath>,
+) -> impl Iterator<Item = (&'a MemoryPath, &'a Arc<Entry>)> + use<'a> {
+    let start = after.map_or(Bound::Unbounded, |path| Bound::Excluded(path.as_str()));
+    let all = view.map.range::<(Bound<&str>, Bound<&str>), str>((start, Bound::Unbounded));
     all.filter(move |(path, _)| permit.may_read(path.as_str()) && glob.is_none_or(|g| g.matches(path.as_str())))
 }

@@ -46,3 +46,27 @@ async fn permit(service: &MemoryStore, principal: &Principal, action: Action, st
     runtime::trace::store(id);
     principal.permit_store(action, id).audited(service.refusals(), principal, action, Some(id))
 }
+
+/// The same for several stores, each with something beside.
+///
+/// # Errors
+/// Invalid for a store that is named twice, by its handle and its id.
+async fn permits<T>(
+    service: &MemoryStore,
+    principal: &Principal,
+    action: Action,
+    stores: Vec<(StoreRef, T)>,
+) -> Result<Vec<(StorePermit, T)>> {
+    let mut permits: Vec<(StorePermit, T)> = Vec::with_capacity(stores.len());
+    for (n, (store, beside)) in stores.into_iter().enumerate() {
+        let permit = permit(service, principal, action, &store).await?;
+        if permits.iter().any(|(other, _)| other.store() == permit.store()) {
+            return Err(Error::invalid(
+                format!("stores[{n}]"),
+                format!("names {} again: name each store once", permit.store()),
+            ));
+        }
+        permits.push((permit, beside));
+    }
+    Ok(permits)
+}

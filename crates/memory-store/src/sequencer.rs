@@ -31,6 +31,9 @@ use crate::record::{self, OutcomeResult};
 use crate::stores::OpenStore;
 use crate::{change, checkpoint, fault, key};
 
+#[cfg(test)]
+mod tests;
+
 /// What a commit was answered.
 pub type Answer = Result<Done, Refusal>;
 

@@ -18,6 +18,9 @@ use crate::load::{self, Head};
 use crate::sequencer::Sequencer;
 use crate::{fault, record};
 
+#[cfg(test)]
+mod tests;
+
 /// One store with its head in memory.
 pub struct OpenStore {
     pub id: StoreId,
@@ -60,10 +63,11 @@ pub struct Stores {
     handles: moka::sync::Cache<(WorkspaceId, Handle), StoreId>,
 }
 
-#[derive(Default)]
 struct Open {
     slots: HashMap<StoreId, Slot>,
     uses: u64,
+    stores_max: usize,
+    memories_max: usize,
 }
 
 struct Slot {
@@ -74,7 +78,9 @@ struct Slot {
 impl Stores {
     pub fn new(context: Arc<Context>) -> Stores {
         let handles = moka::sync::Cache::new(4 * limits::OPEN_STORES_MAX as u64);
-        Stores { context, open: Mutex::default(), handles }
+        let (stores_max, memories_max) = (limits::OPEN_STORES_MAX, limits::OPEN_MEMORIES_MAX);
+        let open = Open { slots: HashMap::new(), uses: 0, stores_max, memories_max };
+        Stores { context, open: Mutex::new(open), handles }
     }
 
     /// The store that a request names. An id is taken at its word: opening the store tells.
@@ -184,7 +190,7 @@ impl Open {
     fn make_room(&mut self) {
         let memories = |slot: &Slot| slot.store.get().map_or(0, |s| s.head.borrow().map.len());
         let mut held: usize = self.slots.values().map(memories).sum();
-        if self.slots.len() < limits::OPEN_STORES_MAX && held < limits::OPEN_MEMORIES_MAX {
+        if self.slots.len() < self.stores_max && held < self.memories_max {
             return;
         }
         let idle = |slot: &Slot| {
@@ -194,7 +200,7 @@ impl Open {
             self.slots.iter().filter(|(_, slot)| idle(slot)).map(|(id, slot)| (slot.last_use, *id)).collect();
         candidates.sort_unstable();
         for (_, id) in candidates {
-            if self.slots.len() < limits::OPEN_STORES_MAX && held < limits::OPEN_MEMORIES_MAX {
+            if self.slots.len() < self.stores_max && held < self.memories_max {
                 break;
             }
             held -= self.slots.remove(&id).map_or(0, |slot| memories(&slot));

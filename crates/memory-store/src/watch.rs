@@ -21,6 +21,9 @@ use crate::load::Head;
 use crate::stores::OpenStore;
 use crate::{MemoryStore, visible};
 
+#[cfg(test)]
+mod tests;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "nearly every event is a commit")]
 pub enum Event {

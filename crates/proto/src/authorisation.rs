@@ -18,9 +18,8 @@ pub fn action(rpc_path: &str) -> Option<Action> {
         ("memory.v1.StoreService", "DeleteStore" | "UndeleteStore") => Action::StoreDelete,
 
         ("memory.v1.MemoryService", "Commit") => Action::StoreWrite,
-        ("memory.v1.MemoryService", "GetMemory" | "BatchGetMemories" | "ListMemories" | "Grep" | "WatchStore") => {
-            Action::StoreRead
-        }
+        ("memory.v1.MemoryService", "GetMemory" | "BatchGetMemories" | "ListMemories") => Action::StoreRead,
+        ("memory.v1.MemoryService", "Grep" | "Search" | "WatchStore") => Action::StoreRead,
 
         ("memory.v1.HistoryService", "ListCommits" | "GetCommit" | "ListVersions" | "GetVersion") => Action::StoreRead,
         ("memory.v1.HistoryService", "Diff" | "Blame") => Action::StoreRead,

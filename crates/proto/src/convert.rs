@@ -10,6 +10,7 @@ pub mod history;
 pub mod memory;
 pub mod page;
 pub mod portability;
+pub mod search;
 pub mod session;
 pub mod store;
 pub mod store_ref;

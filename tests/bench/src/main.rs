@@ -13,10 +13,14 @@ mod dream;
 mod echo;
 mod etcd;
 mod fork;
+mod grep;
 mod load;
 mod memory;
+mod notes;
 mod report;
+mod search;
 mod watch;
+mod watchers;
 
 use report::Report;
 
@@ -76,6 +80,15 @@ async fn main() -> Result<()> {
     }
     if wanted("watch") {
         watch::measure(run, &mut report).await?;
+    }
+    if wanted("watchers") {
+        watchers::measure(run, &mut report).await?;
+    }
+    if wanted("grep") {
+        grep::measure(run, &mut report).await?;
+    }
+    if wanted("search") {
+        search::measure(run, &mut report).await?;
     }
     if wanted("dream") {
         dream::measure(&arguments.transcripts, arguments.rounds, &mut report).await?;

@@ -149,10 +149,15 @@ fn judge(report: &mut Report, clients: usize, rounds: Rounds) {
         }
     } else {
         if judged {
-            report.at_least("commits/s of one store / etcd's", commit.calls_per_s / etcd_put.calls_per_s, 1.2);
+            report.at_least(
+                "commits/s of one store / etcd's",
+                commit.calls_per_s / etcd_put.calls_per_s,
+                1.2,
+                Some(1.8),
+            );
             report.at_most("commit p99 / etcd's", commit.p99_us / etcd_put.p99_us, 1.0);
         }
-        report.at_least("GetMemory/s / echo/s", get.calls_per_s / echo.calls_per_s, 0.70);
+        report.at_least("GetMemory/s / echo/s", get.calls_per_s / echo.calls_per_s, 0.70, Some(0.85));
     }
 }
 

@@ -29,6 +29,10 @@ struct Gate {
     value: f64,
     bound: f64,
     holds: bool,
+    /// What is aimed at beyond the gate.
+    goal: Option<f64>,
+    /// Where there is a goal.
+    reached: Option<bool>,
 }
 
 impl Report {
@@ -36,12 +40,13 @@ impl Report {
         self.rows.push(Row { what: what.into(), figures });
     }
 
-    pub fn at_least(&mut self, what: impl Into<String>, value: f64, bound: f64) {
-        self.gates.push(Gate { what: what.into(), value, bound, holds: value >= bound });
+    pub fn at_least(&mut self, what: impl Into<String>, value: f64, bound: f64, goal: Option<f64>) {
+        let (holds, reached) = (value >= bound, goal.map(|goal| value >= goal));
+        self.gates.push(Gate { what: what.into(), value, bound, holds, goal, reached });
     }
 
     pub fn at_most(&mut self, what: impl Into<String>, value: f64, bound: f64) {
-        self.gates.push(Gate { what: what.into(), value, bound, holds: value <= bound });
+        self.gates.push(Gate { what: what.into(), value, bound, holds: value <= bound, goal: None, reached: None });
     }
 
     pub fn note(&mut self, note: impl Into<String>) {
@@ -74,8 +79,13 @@ impl fmt::Display for Report {
             }
         }
         writeln!(f, "{}\n\n{table}\n", machine())?;
-        for Gate { what, value, bound, holds } in &self.gates {
-            writeln!(f, "{} {what}: {value:.2} (gate {bound:.2})", if *holds { "holds " } else { "FAILS " })?;
+        for Gate { what, value, bound, holds, goal, reached } in &self.gates {
+            let goal = match goal.zip(*reached) {
+                Some((goal, true)) => format!(", goal {goal:.2} reached"),
+                Some((goal, false)) => format!(", goal {goal:.2} not reached"),
+                None => String::new(),
+            };
+            writeln!(f, "{} {what}: {value:.2} (gate {bound:.2}{goal})", if *holds { "holds " } else { "FAILS " })?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "note   {note}"))
     }

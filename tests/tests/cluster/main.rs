@@ -15,4 +15,5 @@ mod outage;
 mod parts;
 mod process;
 mod requests;
+mod search;
 mod writers;

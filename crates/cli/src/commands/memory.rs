@@ -87,11 +87,12 @@ pub async fn get(context: &Context, at: &Address) -> Result<pb::Memory> {
 }
 
 /// All entries of a listing, page after page, of one revision.
-pub async fn list(context: &Context, at: &Address, depth: u32) -> Result<pb::ListMemoriesResponse> {
+pub async fn list(context: &Context, at: &Address, depth: u32, glob: &str) -> Result<pb::ListMemoriesResponse> {
     let mut request = pb::ListMemoriesRequest {
         store: at.store.clone(),
         path_prefix: at.prefix()?.as_str().to_owned(),
         depth,
+        glob: glob.to_owned(),
         revision: at.revision,
         page_size: 1_000,
         ..Default::default()
@@ -109,7 +110,7 @@ pub async fn list(context: &Context, at: &Address, depth: u32) -> Result<pb::Lis
 }
 
 async fn ls(context: &Context, at: &Address, depth: u32) -> Result<()> {
-    let listing = list(context, at, depth).await?;
+    let listing = list(context, at, depth, "").await?;
     context.output.answer(&listing, |out| {
         let row = |entry: &pb::MemoryEntry| match entry.entry.as_ref()? {
             Entry::Memory(m) => {
@@ -127,7 +128,7 @@ async fn ls(context: &Context, at: &Address, depth: u32) -> Result<()> {
 }
 
 async fn tree(context: &Context, at: &Address) -> Result<()> {
-    let listing = list(context, at, 0).await?;
+    let listing = list(context, at, 0, "").await?;
     context.output.answer(&listing, |out| {
         out.line(&out.bold(&format!("{}@{}", at.store, listing.read_revision)))?;
         let mut shown: Vec<&str> = Vec::new();

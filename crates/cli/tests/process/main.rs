@@ -4,5 +4,6 @@ mod backup;
 mod portability;
 mod redaction;
 mod run;
+mod search;
 mod serve;
 mod up;

@@ -23,6 +23,7 @@ mod audit;
 mod crash;
 mod keep;
 mod redact;
+mod search;
 mod verify;
 
 /// Time that goes when the test says so.

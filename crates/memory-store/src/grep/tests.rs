@@ -49,3 +49,39 @@ async fn a_bad_pattern_is_refused_by_its_field() {
         world.service.grep(&world.permit, &Grep { regex: "(".into(), ..Grep::default() }).await.err().unwrap();
     assert_eq!(refused.details().violations[0].field, "regex");
 }
+
+#[tokio::test]
+async fn a_search_over_more_memories_than_are_read_at_once_finds_all_of_them() {
+    let world = World::new().await;
+    let count = 3 * domain::limits::GREP_READS_MAX + 1;
+    let all: Vec<(String, String)> = (0..count).map(|n| (format!("/{n:03}"), format!("needle {n}\n"))).collect();
+    world.write(&all.iter().map(|(path, text)| (path.parse().unwrap(), text.clone())).collect()).await;
+    let needles = |matches_max| Grep { regex: "needle".into(), matches_max, ..Grep::default() };
+    let (lines, truncated) = found(&world, needles(0)).await;
+    assert_eq!(
+        lines.iter().map(|line| &line.0).collect::<Vec<_>>(),
+        all.iter().map(|(path, _)| path).collect::<Vec<_>>()
+    );
+    assert!(!truncated);
+    for (most, truncated) in [(count - 1, true), (count, false), (domain::limits::GREP_READS_MAX, true)] {
+        let (lines, cut) = found(&world, needles(most as u32)).await;
+        assert_eq!((lines.len(), cut), (most, truncated));
+    }
+}
+
+#[tokio::test]
+async fn a_search_is_answered_part_by_part_and_may_be_given_up() {
+    let world = World::new().await;
+    let all: Vec<(String, String)> = (0..100).map(|n| (format!("/{n:03}"), "needle\n".to_owned())).collect();
+    world.write(&all.iter().map(|(path, text)| (path.parse().unwrap(), text.clone())).collect()).await;
+    let stream = world.service.grep(&world.permit, &Grep { regex: "needle".into(), ..Grep::default() }).await.unwrap();
+    let mut stream = Box::pin(stream);
+    let first = stream.try_next().await.unwrap().unwrap();
+    assert_eq!((first.matches.len(), first.matches[0].path.as_str()), (1, "/000"));
+    drop(stream);
+    // Of the snapshot that it began with, whatever is written meanwhile.
+    let stream = world.service.grep(&world.permit, &Grep { regex: "needle".into(), ..Grep::default() }).await.unwrap();
+    world.write(&texts(&[("/099", "gone\n"), ("/100", "needle\n")])).await;
+    let parts: Vec<_> = stream.try_collect().await.unwrap();
+    assert_eq!(parts.iter().map(|part| part.matches.len()).sum::<usize>(), 100);
+}

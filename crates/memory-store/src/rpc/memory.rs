@@ -6,7 +6,7 @@ use domain::Result;
 use domain::access::Action;
 use domain::store::StoreRef;
 use futures_util::{Stream, StreamExt as _};
-use proto::convert::{memory, store_ref::to_store_ref};
+use proto::convert::{memory, search, store_ref::to_store_ref};
 use proto::memory as pb;
 use proto::memory::memory_service_server::MemoryService;
 use runtime::auth::{principal, secret};
@@ -87,6 +87,15 @@ impl MemoryService for MemoryRpc {
             })
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn search(&self, request: Request<pb::SearchRequest>) -> Result<Response<pb::SearchResponse>, Status> {
+        let principal = principal(&request)?;
+        let request = request.into_inner();
+        let (stores, search) = search::to_search(&request).map_err(refuse)?;
+        let permits = super::permits(&self.0, &principal, Action::StoreRead, stores).await.map_err(refuse)?;
+        let found = self.0.search(&permits, &search).await.map_err(refuse)?;
+        Ok(Response::new(search::from_found(found, &request.stores)))
     }
 
     async fn commit(&self, request: Request<pb::CommitRequest>) -> Result<Response<pb::CommitResponse>, Status> {

@@ -87,6 +87,10 @@ impl MemoryService for Obedient {
         Err(Status::unimplemented(""))
     }
 
+    async fn search(&self, _: Request<pb::SearchRequest>) -> Result<Response<pb::SearchResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn commit(&self, _: Request<pb::CommitRequest>) -> Result<Response<pb::CommitResponse>, Status> {
         Err(Status::unimplemented(""))
     }
