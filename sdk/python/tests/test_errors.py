@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -12,6 +14,8 @@ from google.rpc import error_details_pb2
 
 import reverie
 from reverie._backoff import TRIES, Backoff
+from reverie._net import blocking
+from reverie._settings import Address
 from reverie.memory.v1 import commit_pb2, history_pb2, memory_pb2
 
 
@@ -167,6 +171,24 @@ def test_a_server_that_starts_anew_is_nothing_to_care_about(tmp_path_factory: py
         watch.cancel()
         assert list(watch) == []
     assert second.stop() == 0
+
+
+def test_threads_that_make_the_first_calls_share_one_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    real = blocking.open_channel
+
+    def open_slowly(address: Address) -> grpc.Channel:
+        opened.append(address)
+        gate.wait()
+        return real(address)
+
+    monkeypatch.setattr(blocking, "open_channel", open_slowly)
+    gate = threading.Event()
+    with FlakyServer().serve() as server, client(server) as reverie_client, ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(reverie_client.store("s").refresh) for _ in range(4)]
+        gate.set()
+        assert [a.result().id for a in asked] == ["memstore_1"] * 4
+    assert len(opened) == 1
 
 
 def test_the_address_and_the_credential_come_from_the_environment(

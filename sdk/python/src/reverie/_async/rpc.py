@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -31,22 +32,26 @@ class AsyncConnection:
         self._address = address
         self._channel: aio.Channel | None = None
         self._calls: dict[str, Any] = {}
+        # Threads that make the first calls of a client share one channel. Nothing is waited for under it.
+        self._lock = threading.Lock()
 
     def call(self, kind: str, method: str, answer: type[Message]) -> Any:
         """What makes a call of one of gRPC's four kinds, for example unary_stream."""
-        made = self._calls.get(method)
-        if made is None:
-            if self._channel is None:
-                self._channel = aio.open_channel(self._address)
-            build = getattr(self._channel, kind)
-            made = build(f"/{method}", request_serializer=_serialize, response_deserializer=answer.FromString)
-            self._calls[method] = made
-        return made
+        with self._lock:
+            made = self._calls.get(method)
+            if made is None:
+                if self._channel is None:
+                    self._channel = aio.open_channel(self._address)
+                build = getattr(self._channel, kind)
+                made = build(f"/{method}", request_serializer=_serialize, response_deserializer=answer.FromString)
+                self._calls[method] = made
+            return made
 
     async def aclose(self) -> None:
         """Cuts open calls off. A later call connects anew."""
-        channel, self._channel = self._channel, None
-        self._calls.clear()
+        with self._lock:
+            channel, self._channel = self._channel, None
+            self._calls.clear()
         if channel is not None:
             await aio.close_channel(channel)
 
