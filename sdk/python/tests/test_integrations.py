@@ -119,6 +119,7 @@ async def test_the_openai_agents_tools_tell_conflicts(astore: reverie.AsyncStore
         response(function_call("c8", "memory_move", source="/new.md", target="/old.md")),
         response(function_call("c9", "memory_delete", path="/on-call.md", sha256="x")),
         response(function_call("c10", "memory_read", path="/none.md")),
+        response(function_call("c11", "memory_search", query="who is on call")),
         response(output_text("Ana is on call.")),
     ]
     with ScriptedModel(turns).serve() as model:
@@ -142,10 +143,12 @@ async def test_the_openai_agents_tools_tell_conflicts(astore: reverie.AsyncStore
     assert told["c8"] == "Moved as revision 5."
     assert told["c9"].startswith("Refused: expect=")
     assert told["c10"].startswith("Refused: there is no")
+    assert told["c11"] == "/on-call.md:1: on call: ana"
     assert (await astore.commit_at(3)).actor.tool_call == "c3"
     assert [t.name for t in memory_tools(astore, read_only=True)] == [
         "memory_list",
         "memory_read",
+        "memory_search",
         "memory_grep",
         "memory_history",
     ]

@@ -117,6 +117,25 @@ def test_grep_finds_lines_with_their_context(store: reverie.Store) -> None:
         store.grep("(")
 
 
+def test_a_search_ranks_memories(client: reverie.Client, store: reverie.Store, handle: str) -> None:
+    store.write("/runbooks/db.md", "# Databases\n\nThe primary of checkout is db-1.prod\n")
+    done = store.write("/runbooks/web.md", "# Web\n\nRestart checkout by rollout\n")
+    other = client.stores.create(f"{handle}-2")
+    other.write("/checkout.md", "checkout checkout checkout\n")
+    found = store.search("primary checkout", min_revision=done.revision)
+    assert [h.path for h in found] == ["/runbooks/db.md", "/runbooks/web.md"]
+    assert found.hits[0].score > found.hits[1].score
+    (line,) = found.hits[0].lines
+    assert (line.number, line.text) == (3, "The primary of checkout is db-1.prod")
+    assert [line.text.encode()[m.start : m.stop].decode() for m in line.matches] == ["primary", "checkout"]
+    assert (found.revisions, found.more) == ({store.name: 2}, False)
+    assert [h.path for h in store.search("checkout -primary", prefix="/runbooks")] == ["/runbooks/web.md"]
+    both = client.search([store.name, other.name], "checkout", limit=1)
+    assert ([(h.store, h.path) for h in both], both.more) == ([(other.name, "/checkout.md")], True)
+    with pytest.raises(reverie.InvalidError):
+        store.search("")
+
+
 def test_the_history_says_who_did_what(store: reverie.Store) -> None:
     store.write("/a.md", "one\n", message="First", tool_call="call_1")
     store.write("/a.md", "one\ntwo\n", message="Second")

@@ -112,6 +112,7 @@ from reverie.types.operation import (
     ReplaceText,
     Write,
 )
+from reverie.types.search import SearchHit, SearchLine, SearchResult
 from reverie.types.session import (
     Event,
     EventKind,
@@ -238,6 +239,9 @@ __all__ = [
     "Operation",
     "ReplaceText",
     "Write",
+    "SearchHit",
+    "SearchLine",
+    "SearchResult",
     "Event",
     "EventKind",
     "Imported",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 
 from reverie import _settings
 from reverie._async.dreams import AsyncDreams
 from reverie._async.governance import AsyncGovernance
 from reverie._async.rpc import AsyncConnection, AsyncRpc
 from reverie._async.sessions import AsyncSessions
-from reverie._async.store import AsyncStore
+from reverie._async.store import AsyncStore, search
 from reverie._async.stores import AsyncStores
 from reverie._async.tokens import AsyncTokens
 from reverie._settings import Address
 from reverie.memory.v1 import access_pb2
 from reverie.types.access import Scope, Token, WhoAmI
+from reverie.types.search import SearchResult
 
 
 class AsyncClient:
@@ -74,6 +76,26 @@ class AsyncClient:
     def store(self, name: str) -> AsyncStore:
         """The store with an id or handle. Asks nothing of the server."""
         return AsyncStore(self._rpc, name)
+
+    async def search(
+        self,
+        stores: Iterable[str],
+        query: str,
+        *,
+        prefix: str = "",
+        limit: int = 10,
+        min_revisions: Mapping[str, int] | None = None,
+    ) -> SearchResult:
+        """The memories of several stores that a query is about, best first, as if they were one store.
+
+        Args:
+            stores: 1 to 16 ids or handles.
+            query: see `Store.search`.
+            prefix: only at or below this path.
+            limit: at most 100.
+            min_revisions: by a store as `stores` names it: wait until this revision was looked at.
+        """
+        return await search(self._rpc, stores, query, prefix=prefix, limit=limit, min_revisions=min_revisions or {})
 
     async def who_am_i(self) -> WhoAmI:
         """What the credential stands for."""

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 from reverie._async.edit import AsyncEdit, update
 from reverie._async.history import AsyncStoreHistory
 from reverie._async.rpc import AsyncRpc, request_id
 from reverie._async.watch import AsyncStoreWatch
 from reverie.errors import NotFoundError
-from reverie.memory.v1 import memory_pb2, store_pb2
+from reverie.memory.v1 import memory_pb2, search_pb2, store_pb2
 from reverie.types import operation as op
 from reverie.types.commit import Committed, Origin, Version
 from reverie.types.memory import Directory, GrepMatch, GrepResult, Memory, entry
 from reverie.types.operation import Expected, Operation
+from reverie.types.search import SearchResult
 from reverie.types.store import StoreInfo
 
 _STORES = "reverie.memory.v1.StoreService"
 _MEMORY = "reverie.memory.v1.MemoryService"
 #: Paths of one batch read.
 _BATCH_MAX = 100
+
+
+async def search(
+    rpc: AsyncRpc, stores: Iterable[str], query: str, *, prefix: str, limit: int, min_revisions: Mapping[str, int]
+) -> SearchResult:
+    """See `Store.search` and `Client.search`."""
+    request = search_pb2.SearchRequest(
+        stores=list(stores), query=query, path_prefix=prefix, limit=limit, min_revisions=min_revisions
+    )
+    return SearchResult.from_proto(await rpc.unary(f"{_MEMORY}/Search", request, search_pb2.SearchResponse))
 
 
 class AsyncStore(AsyncStoreHistory):
@@ -159,6 +170,20 @@ class AsyncStore(AsyncStoreHistory):
             for m in part.matches:
                 matches.append(GrepMatch(m.path, m.line_number, m.line, tuple(m.before), tuple(m.after)))
         return GrepResult(tuple(matches), read_revision, truncated, erased)
+
+    async def search(
+        self, query: str, *, prefix: str = "", limit: int = 10, min_revision: int | None = None
+    ) -> SearchResult:
+        """The memories that a query is about, best first. Sees every commit that was acknowledged before.
+
+        Args:
+            query: words rank; "two words" and +word must be there, -word must not; path:/runbooks looks below a folder.
+            prefix: only at or below this path.
+            limit: at most 100.
+            min_revision: wait until this revision was looked at.
+        """
+        revisions = {} if min_revision is None else {self.name: min_revision}
+        return await search(self._rpc, [self.name], query, prefix=prefix, limit=limit, min_revisions=revisions)
 
     # --- Writing ---------------------------------------------------------------------------------
 

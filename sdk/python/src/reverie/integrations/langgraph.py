@@ -41,6 +41,8 @@ __all__ = ["ReverieStore"]
 
 _JSON = ".json"
 _TEXT = (".md", ".txt")
+#: Hits of one search.
+_HITS_MAX = 100
 #: Commits of one batch of deletions that others may win.
 _TRIES = 20
 
@@ -48,8 +50,8 @@ _TRIES = 20
 class ReverieStore(BaseStore):
     """LangGraph's items as memories. The puts of one batch are one commit; the last writer of a key wins.
 
-    Values are JSON of at most 102,400 bytes. There is no time to live, and `index` changes nothing: a query ranks items
-    by the words that they share with it.
+    Values are JSON of at most 102,400 bytes. There is no time to live, and `index` changes nothing: a query is answered
+    by the store's full-text search, over the 100 items that match it best.
 
     Args:
         store: the store; its client may be shared by threads. The asyncio methods call it from a thread.
@@ -150,19 +152,10 @@ class ReverieStore(BaseStore):
 
     def _search(self, op: SearchOp) -> list[SearchItem]:
         found: list[tuple[float | None, Item]] = []
-        words = _words(op.query) if op.query else set()
-        for memory in self._store.list(self._prefix(op.namespace_prefix), contents=True):
+        for score, memory in self._candidates(op):
             item = self._item(memory)
-            if item is None or not all(_matches(item.value.get(k), v) for k, v in (op.filter or {}).items()):
-                continue
-            if not op.query:
-                found.append((None, item))
-                continue
-            shared = words & (_words(memory.text) | _words(item.key))
-            if shared:
-                found.append((len(shared) / len(words), item))
-        if op.query:
-            found.sort(key=lambda pair: -(pair[0] or 0.0))
+            if item is not None and all(_matches(item.value.get(k), v) for k, v in (op.filter or {}).items()):
+                found.append((score, item))
         return [
             SearchItem(
                 namespace=item.namespace,
@@ -174,6 +167,15 @@ class ReverieStore(BaseStore):
             )
             for score, item in found[op.offset : op.offset + op.limit]
         ]
+
+    def _candidates(self, op: SearchOp) -> Iterable[tuple[float | None, Memory]]:
+        prefix = self._prefix(op.namespace_prefix)
+        words = " ".join(re.findall(r"\w+", op.query or ""))
+        if not words:
+            return ((None, memory) for memory in self._store.list(prefix, contents=True))
+        hits = self._store.search(words, prefix=prefix, limit=_HITS_MAX)
+        memories = self._store.read_many(hit.path for hit in hits)
+        return [(hit.score, memories[hit.path]) for hit in hits if hit.path in memories]
 
     def _namespaces(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
         found: set[tuple[str, ...]] = set()
@@ -200,10 +202,6 @@ def _text(key: str, value: Mapping[str, Any]) -> str:
             raise ValueError(f'{key}: the value of a key that ends in .md or .txt is {{"content": text}}')
         return content
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.casefold()))
 
 
 def _matches(value: Any, wanted: Any) -> bool:

@@ -37,13 +37,13 @@ _ANSWER_MAX = 200
 
 
 def memory_tools(store: AsyncStore, *, read_only: bool = False) -> list[Tool]:
-    """Tools that list, read, grep, write, edit, move and delete memories, and tell their history.
+    """Tools that list, read, search, grep, write, edit, move and delete memories, and tell their history.
 
     Every write names its tool call in the history.
 
     Args:
         store: the store, of a client of the loop that runs the agent.
-        read_only: only memory_list, memory_read, memory_grep and memory_history.
+        read_only: only those that list, read, search, grep and tell the history.
     """
 
     @told
@@ -85,6 +85,18 @@ def memory_tools(store: AsyncStore, *, read_only: bool = False) -> list[Tool]:
         found = await store.grep(regex, glob=glob, ignore_case=True, max_matches=_ANSWER_MAX)
         lines = [f"{m.path}:{m.line_number}: {m.line}" for m in found]
         return "\n".join(lines + ["... and more"] * found.truncated) or "Nothing matches."
+
+    @told
+    async def memory_search(context: Context, query: str, prefix: str = "") -> str:
+        """Find the memories that some words are about, best first.
+
+        Args:
+            context: of the call.
+            query: Words; "two words" and +word must be there, -word must not.
+            prefix: Only at or below this path; empty searches all.
+        """
+        found = await store.search(query, prefix=prefix)
+        return "\n".join(f"{h.path}:{n.number}: {n.text}" for h in found for n in h.lines) or "Nothing matches."
 
     @told
     async def memory_history(context: Context, path: str = "") -> str:
@@ -159,7 +171,7 @@ def memory_tools(store: AsyncStore, *, read_only: bool = False) -> list[Tool]:
         done = await store.delete(path, expect=sha256, message=message, tool_call=context.tool_call_id)
         return f"Deleted as revision {done.revision}."
 
-    reading: list[Callable[..., Any]] = [memory_list, memory_read, memory_grep, memory_history]
+    reading: list[Callable[..., Any]] = [memory_list, memory_read, memory_search, memory_grep, memory_history]
     writing = [] if read_only else [memory_write, memory_edit, memory_move, memory_delete]
     return [function_tool(tool) for tool in reading + writing]
 
