@@ -14,6 +14,13 @@ if [ ! -x target/tools/python/bin/kubernetes-validate ]; then
 fi
 target/tools/python/bin/kubernetes-validate --strict --kubernetes-version 1.32 "$rendered"
 
+echo "== alerts"
+if command -v promtool >/dev/null; then
+    promtool check rules deploy/prometheus/alerts.yaml
+else
+    echo "promtool is not installed: the alert rules were not checked (Debian: apt-get install prometheus)"
+fi
+
 echo "== dependencies"
 if cargo tree --workspace --invert aws-lc-sys >/dev/null 2>&1; then
     echo "two TLS providers: aws-lc-sys is in the tree" >&2

@@ -66,7 +66,7 @@ pub struct Up {
     /// The folder of all data; made where there is none
     #[arg(long, default_value = "reverie-data")]
     pub data: PathBuf,
-    /// Clients use this port, the services the three after it; 0 lets the system choose
+    /// Clients use this port, the services and the metrics the four after it; 0 lets the system choose
     #[arg(long, default_value_t = 7400)]
     pub port_base: u16,
     #[command(flatten)]

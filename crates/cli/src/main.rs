@@ -78,6 +78,7 @@ async fn up(up: Up, output: &Output) -> Result<()> {
         output.line(&format!("  {:<20} {}", role.name(), cluster.role_url(role).unwrap_or_default()))?;
     }
     output.line(&format!("  {:<20} {}", "every service", cluster.url()))?;
+    output.line(&format!("  {:<20} {}", "metrics", cluster.metrics_url()))?;
     output.line(&format!(
         "\nIn another shell:\n  export REVERIE_URL={} REVERIE_TOKEN_FILE={}\n  reverie whoami\n\nready",
         cluster.url(),

@@ -3,6 +3,7 @@
 mod admin;
 pub mod backup;
 mod databases;
+pub mod measure;
 pub mod role;
 pub mod scrub;
 pub mod serve;

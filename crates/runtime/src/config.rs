@@ -24,6 +24,7 @@ pub struct Config {
     pub admin: Admin,
     pub log: Log,
     pub otlp: Otlp,
+    pub metrics: Metrics,
 }
 
 /// Where the other services are.
@@ -56,6 +57,26 @@ pub struct Otlp {
     pub endpoint: String,
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where Prometheus finds /metrics, for example 0.0.0.0:9464. Empty serves none.
+    pub listen: String,
+}
+
+impl Metrics {
+    /// None where none are served.
+    pub fn address(&self) -> Result<Option<SocketAddr>> {
+        let wrong = |_| {
+            Error::invalid(
+                "metrics.listen",
+                format!("{:?} is not an address and port such as 0.0.0.0:9464", self.listen),
+            )
+        };
+        Some(self.listen.as_str()).filter(|l| !l.is_empty()).map(|l| l.parse().map_err(wrong)).transpose()
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -68,6 +89,7 @@ impl Default for Config {
             admin: Admin::default(),
             log: Log::default(),
             otlp: Otlp::default(),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -130,6 +152,14 @@ mod tests {
         assert_eq!(config(0).cache_bytes(Some(1 << 40)), 4 << 30);
         assert_eq!(config(0).cache_bytes(None), 256 << 20);
         assert_eq!(config(100).cache_bytes(Some(1 << 30)), 100 << 20);
+    }
+
+    #[test]
+    fn metrics_are_served_where_an_address_says_so() {
+        let address = |listen: &str| Metrics { listen: listen.into() }.address();
+        assert_eq!(address("").unwrap(), None);
+        assert_eq!(address("0.0.0.0:9464").unwrap(), Some(SocketAddr::from(([0, 0, 0, 0], 9464))));
+        assert!(address("9464").unwrap_err().to_string().contains("metrics.listen"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod drain;
 pub mod front;
 mod layer;
 pub mod memory;
+pub mod metrics;
 mod overload;
 mod panic;
 pub mod refusal;

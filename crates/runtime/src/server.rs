@@ -22,6 +22,7 @@ use crate::deadline::Deadline;
 use crate::drain::Drain;
 use crate::front::{Front, Plain};
 use crate::layer::AroundLayer;
+use crate::metrics::Metrics;
 use crate::overload::Overload;
 use crate::panic::CatchPanic;
 use crate::trace::Trace;
@@ -51,6 +52,7 @@ pub struct Server {
     shutdown: CancellationToken,
     requests_max: usize,
     plain: Option<Plain>,
+    metrics: Option<Metrics>,
 }
 
 impl fmt::Debug for Server {
@@ -69,7 +71,16 @@ impl Server {
         shutdown: CancellationToken,
     ) -> Server {
         let services = services.into_iter().map(Into::into).collect();
-        Server { role, routes, services, authenticator, shutdown, requests_max: limits::REQUESTS_MAX, plain: None }
+        Server {
+            role,
+            routes,
+            services,
+            authenticator,
+            shutdown,
+            requests_max: limits::REQUESTS_MAX,
+            plain: None,
+            metrics: None,
+        }
     }
 
     /// Open requests beyond which it refuses; `limits::REQUESTS_MAX` where nothing is said.
@@ -86,6 +97,13 @@ impl Server {
         self
     }
 
+    /// Counts its calls there; where nothing is said, into metrics that nobody reads.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Server {
+        self.metrics = Some(metrics);
+        self
+    }
+
     /// Serves until the shutdown token fires, then lets open requests finish. Returns within
     /// `limits::DRAIN_S` seconds of that; what is still open by then ends with UNAVAILABLE.
     pub async fn run(self, listener: TcpListener) -> io::Result<()> {
@@ -93,10 +111,11 @@ impl Server {
         self.report(&health, ServingStatus::Serving).await;
         health.set_service_status(LIVENESS, ServingStatus::Serving).await;
 
+        let metrics = self.metrics.clone().map_or_else(Metrics::new, Ok).map_err(io::Error::other)?;
         let drain = Drain { announced: CancellationToken::new(), last_call: CancellationToken::new() };
         let layers = ServiceBuilder::new()
             .layer(Front(self.plain.clone()))
-            .layer(AroundLayer(Trace { role: self.role }))
+            .layer(AroundLayer(Trace { role: self.role, metrics }))
             .layer(AroundLayer(CatchPanic))
             .layer(AroundLayer(drain.clone()))
             .layer(AroundLayer(Overload::new(self.requests_max)))

@@ -15,6 +15,7 @@ use tracing::{Instrument as _, Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::layer::{Around, AroundBody, Next, run, wrap};
+use crate::metrics::{Metrics, Open};
 use crate::rpc;
 
 /// Names the request's span by its route, for example `GET /v1/dreams/{dream_id}`, and notes by which id the
@@ -31,6 +32,7 @@ pub fn store(store: impl std::fmt::Display) {
 #[derive(Debug, Clone)]
 pub(crate) struct Trace {
     pub role: &'static str,
+    pub metrics: Metrics,
 }
 
 impl Around for Trace {
@@ -57,10 +59,10 @@ impl Around for Trace {
         let parent = opentelemetry::global::get_text_map_propagator(|p| p.extract(&Headers(request.headers())));
         // Fails only where no exporter is set up: then there is no trace to join.
         let _ = span.set_parent(parent);
-        let started = Instant::now();
+        let (started, open) = (Instant::now(), self.metrics.open(self.role));
         let response = run(next, request).instrument(span.clone()).await;
         let code = code(response.headers()).or_else(|| plain_code(&response));
-        response.map(|body| wrap(body, Answer { span, path, started, code }))
+        response.map(|body| wrap(body, Answer { span, path, started, code, trace: self, _open: open }))
     }
 }
 
@@ -71,6 +73,8 @@ struct Answer {
     started: Instant,
     /// None until it is known; a caller that goes away never learns it.
     code: Option<Code>,
+    trace: Trace,
+    _open: Open,
 }
 
 impl AroundBody for Answer {
@@ -88,7 +92,9 @@ impl AroundBody for Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::Cancelled);
-        let (rpc, ms) = (self.path.as_str(), self.started.elapsed().as_secs_f64() * 1e3);
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.trace.metrics.answered(self.trace.role, &self.path, code, seconds);
+        let (rpc, ms) = (self.path.as_str(), seconds * 1e3);
         self.span.record("code", field::debug(code));
         let is_error = is_error(code);
         if is_error {

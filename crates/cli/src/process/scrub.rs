@@ -4,6 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use domain::Clock as _;
+use runtime::clock::SystemClock;
+use runtime::metrics::Metrics;
 use storage::{Report, Vault};
 use tokio_util::sync::CancellationToken;
 
@@ -16,12 +19,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 const FIRST_AFTER: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Scrubs once a day until `shutdown` fires. What it finds is in the log.
-pub async fn daily(name: &'static str, vault: Vault, shutdown: CancellationToken) {
+/// Scrubs once a day until `shutdown` fires. What it finds is in the log and in the metrics.
+pub async fn daily(name: &'static str, vault: Vault, metrics: Metrics, shutdown: CancellationToken) {
     let scrubs = async {
         tokio::time::sleep(FIRST_AFTER).await;
         loop {
-            match slowly(&vault).await {
+            let result = slowly(&vault).await;
+            let is_sound = result.as_ref().is_ok_and(Report::is_sound);
+            metrics.scrubbed(name, is_sound, SystemClock.now().as_millisecond() as f64 / 1e3);
+            match result {
                 Ok(report) if report.is_sound() => {
                     tracing::info!(
                         database = name,

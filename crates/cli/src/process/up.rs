@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use runtime::config::{Config, Peers};
+use runtime::metrics::Metrics;
 use runtime::server::{self, Server};
 use runtime::task::Group;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::process::admin::AdminToken;
+use crate::process::measure;
 use crate::process::role::{self, Role};
 use crate::process::scrub;
 
@@ -32,7 +34,7 @@ const READY: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Options {
     pub data: PathBuf,
-    /// The base port; the services take the three after it. 0 lets the system choose all of them.
+    /// The base port; the services and the metrics take the four after it. 0 lets the system choose all of them.
     pub port_base: u16,
 }
 
@@ -52,6 +54,7 @@ pub struct Cluster {
     shutdown: CancellationToken,
     servers: Group<io::Result<()>>,
     scrubs: Group,
+    metrics: SocketAddr,
     /// Held as long as the folder is in use.
     _lock: File,
 }
@@ -68,6 +71,8 @@ impl Cluster {
         for (role, offset) in Role::ALL.into_iter().zip(1..) {
             listeners.push((role, bind(port_base, offset).await?));
         }
+        let metrics_listener = bind(port_base, Role::ALL.len() as u16 + 1).await?;
+        let metrics = Metrics::new()?;
         let address = |n: usize| -> Result<String> { Ok(format!("http://{}", listeners[n].1.local_addr()?)) };
         let peers = Peers { memory_store: address(0)?, transcript_ingest: address(1)? };
         let mut cluster = Cluster {
@@ -77,6 +82,7 @@ impl Cluster {
             shutdown: shutdown.clone(),
             servers: Group::default(),
             scrubs: Group::default(),
+            metrics: metrics_listener.local_addr()?,
             _lock: lock,
         };
 
@@ -94,15 +100,23 @@ impl Cluster {
             let opened = role::open(role, &config, &admin, shutdown.clone()).await?;
             cluster.roles.push((role, listener.local_addr()?));
             routes.push(opened.routes.clone());
-            cluster.scrubs.spawn("scrub", scrub::daily(role.name(), opened.vault.clone(), shutdown.clone()));
+            cluster
+                .scrubs
+                .spawn("scrub", scrub::daily(role.name(), opened.vault.clone(), metrics.clone(), shutdown.clone()));
+            cluster
+                .scrubs
+                .spawn("measure", measure::regularly(role.name(), config.data, metrics.clone(), shutdown.clone()));
             // memory-store knows by itself who calls: it is the first, and answers for the base port.
             authenticator.get_or_insert(opened.authenticator.clone());
-            cluster.servers.spawn("serve", opened.server(role, shutdown.clone()).run(listener));
+            cluster
+                .servers
+                .spawn("serve", opened.server(role, shutdown.clone()).metrics(metrics.clone()).run(listener));
         }
         let authenticator = authenticator.context("no role was opened")?;
         let services = Role::ALL.into_iter().flat_map(|r| r.services().iter().copied());
-        let all = Server::new("all", server::merge(routes), services, authenticator, shutdown);
-        cluster.servers.spawn("serve", all.run(base));
+        let all = Server::new("all", server::merge(routes), services, authenticator, shutdown.clone());
+        cluster.servers.spawn("serve", all.metrics(metrics.clone()).run(base));
+        cluster.servers.spawn("metrics", metrics.serve(metrics_listener, shutdown));
 
         cluster.wait_until_serving().await?;
         cluster.write_addresses()?;
@@ -117,6 +131,11 @@ impl Cluster {
     /// A service's own address.
     pub fn role_url(&self, role: Role) -> Option<String> {
         self.roles.iter().find(|(r, _)| *r == role).map(|(_, address)| format!("http://{address}"))
+    }
+
+    /// Where Prometheus finds the metrics.
+    pub fn metrics_url(&self) -> String {
+        format!("http://{}/metrics", self.metrics)
     }
 
     /// The folder of all data.
@@ -161,6 +180,7 @@ impl Cluster {
         let addresses = json!({
             "base": self.url(),
             "services": services,
+            "metrics": self.metrics_url(),
             "pid": std::process::id(),
             "token_file": std::path::absolute(self.token_file())?,
         });

@@ -7,6 +7,8 @@ use std::process::Output;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::run::{Serving, argument, run, stderr};
 
@@ -54,6 +56,31 @@ async fn a_cluster_says_where_it_is_stops_cleanly_when_told_and_comes_back_with_
     assert_eq!(std::fs::read(data.join("admin.token"))?, token);
     assert_eq!(reverie(&data, &["cat", "team:/a.md"]).await?.trim(), "kept");
     assert_eq!(cluster.stop().await?.code(), Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn metrics_count_calls_by_role_and_outcome() -> Result<()> {
+    let folder = TempDir::new()?;
+    let _cluster = up(folder.path()).await?;
+    reverie(folder.path(), &["store", "create", "team"]).await?;
+    refused(folder.path(), &["cat", "team:/absent.md"]).await?;
+    let addresses: Value = serde_json::from_slice(&std::fs::read(folder.path().join("up.json"))?)?;
+    let url = addresses["metrics"].as_str().context("up.json has no metrics")?;
+    let (address, path) = url.strip_prefix("http://").and_then(|u| u.split_once('/')).context("an address")?;
+    let mut connection = TcpStream::connect(address).await?;
+    connection.write_all(format!("GET /{path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+    let mut text = String::new();
+    connection.read_to_string(&mut text).await?;
+    assert!(text.starts_with("HTTP/1.0 200") && text.contains("text/plain; version=0.0.4"), "{text}");
+    for line in [
+        r#"reverie_rpc_seconds_count{code="Ok",role="all",rpc="reverie.memory.v1.StoreService/CreateStore"} 1"#,
+        r#"reverie_rpc_seconds_count{code="NotFound",role="all",rpc="reverie.memory.v1.MemoryService/GetMemory"} 1"#,
+        r#"reverie_database_bytes{role="memory-store"}"#,
+        "process_resident_memory_bytes",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
     Ok(())
 }
 
